@@ -1,4 +1,4 @@
-"""Attention forward: online softmax over key blocks, plain pointers, one program for each block of query rows."""
+"""Attention forward: online softmax over key blocks, plain pointers, one program per block of query rows."""
 
 import torch
 import triton
@@ -10,10 +10,7 @@ LN_2 = tl.constexpr(0.6931471805599453)
 
 @triton.jit
 def _load_tile(ptrs, mask, EVEN: tl.constexpr):
-    if EVEN:
-        return tl.load(ptrs)
-    else:
-        return tl.load(ptrs, mask=mask, other=0.0)
+    return tl.load(ptrs) if EVEN else tl.load(ptrs, mask=mask, other=0.0)
 
 
 @triton.jit
@@ -32,11 +29,11 @@ def attention_forward_kernel(
     CAUSAL: tl.constexpr,
     EVEN_KEYS: tl.constexpr,
 ):
-    """Write softmax(scale * q @ k^T) @ v and the log-sum-exp of each score row, for one block of rows of one head.
+    """Write softmax(scale * q @ k^T) @ v and each score row's log-sum-exp, for one block of rows of one head.
 
-    q and out are (heads, seq_q, HEAD_DIM), k and v (heads, seq_k, HEAD_DIM), lse (heads, seq_q) in fp32; all
-    contiguous. CAUSAL hides the keys after the query's own position. EVEN_KEYS promises that BLOCK_N divides
-    seq_k, so that the loop needs no bounds. A row without keys gets zeros and a log-sum-exp of minus infinity.
+    q and out are (heads, seq_q, HEAD_DIM), k and v (heads, seq_k, HEAD_DIM), lse (heads, seq_q) in fp32;
+    all contiguous. CAUSAL hides the keys after the query's own position. EVEN_KEYS promises that BLOCK_N
+    divides seq_k, so that the loop needs no bounds. A row without keys gets zeros and an lse of -inf.
     """
     start_m = tl.program_id(0) * BLOCK_M
     head = tl.program_id(1).to(tl.int64)
@@ -88,7 +85,7 @@ def attention_forward_kernel(
 def attention_forward(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, CAUSAL: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention over contiguous (batch, heads, seq, head_dim) tensors; returns the output and the log-sum-exp."""
+    """Attention over contiguous (batch, heads, seq, head_dim) tensors; returns out and lse."""
     batch, heads, seq_q, head_dim = q.shape
     seq_k = k.shape[2]
     block_m = block_n = 128
