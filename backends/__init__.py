@@ -1,0 +1,1 @@
+"""Everything that touches a machine: descriptions of machines, compilers, devices, profilers."""

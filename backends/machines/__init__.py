@@ -1,0 +1,1 @@
+"""Machine descriptions: one TOML file each, every number with its source."""

@@ -1,0 +1,1 @@
+"""What every part talks about: types, loops, dependence graphs, machines, schedules, diagnostics."""

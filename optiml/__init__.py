@@ -1,0 +1,1 @@
+"""Search over kernel candidates: propose, compile, verify, profile, score, report."""

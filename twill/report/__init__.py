@@ -1,0 +1,1 @@
+"""A schedule for people and tools: table, Gantt, listing, DOT, trace, HTML."""
