@@ -1,0 +1,287 @@
+"""The task file: a kernel, its arguments, launch, sizes and reference, read from TOML into frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ir.diagnostics import fail
+from ir.document import Document, TableReader
+from ir.expression import Expression
+from ir.types import ELEMENT_BITS
+
+Sizes = Mapping[str, int]
+Constant = bool | int | float | str
+
+# Triton's name of each element type, and the name that ir.types has for it.
+DTYPES = {
+    "fp64": "f64", "fp32": "f32", "fp16": "f16", "bf16": "bf16", "fp8e4nv": "f8E4M3FN", "fp8e5": "f8E5M2",
+    "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u8": "i8", "i1": "i1",
+}  # fmt: skip
+KINDS = ("tensor", "descriptor", "scalar")
+ROLES = ("in", "out", "inout")
+DISTRIBUTIONS = ("normal", "uniform", "integers", "offsets", "zeros")
+SIZE_SETS = ("search", "verify", "report")
+# Triton's launcher tells the compiler of each argument that a multiple of 16 (bytes, if an address) was passed.
+ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How an input is filled.
+
+    normal: mean 0, variance 1. uniform: [low, high). integers: [low, high). offsets: a random ascending
+    sequence whose first element is 0 and whose last is high (the ends of ragged groups). zeros: all 0.
+    """
+
+    kind: str
+    low: Expression | float = 0.0
+    high: Expression | float = 1.0
+
+    def bounds(self, values: Sizes) -> tuple[float, float]:
+        """`low` and `high` for these sizes."""
+        return _number(self.low, values), _number(self.high, values)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of the kernel, in launch order.
+
+    `name` is what the reference calls it, `parameter` what the kernel does. A tensor is contiguous and row
+    major; a descriptor is a tensor that is handed over as a tensor descriptor with tiles of `block`.
+    """
+
+    name: str
+    parameter: str
+    kind: str
+    role: str
+    dtype: str
+    shape: tuple[Expression, ...] = ()
+    block: tuple[Expression, ...] = ()
+    value: Expression | float | None = None
+    distribution: Distribution = Distribution("normal")
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the kernel reads it."""
+        return self.role != "out"
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the kernel writes it."""
+        return self.role != "in"
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of one element."""
+        return ELEMENT_BITS[DTYPES[self.dtype]]
+
+    def shape_at(self, values: Sizes) -> tuple[int, ...]:
+        """Extents for these sizes, outermost first."""
+        return tuple(e.evaluate(values) for e in self.shape)
+
+    def value_at(self, values: Sizes) -> int | float:
+        """The value of a scalar for these sizes."""
+        assert self.value is not None, f"{self.name} is no scalar"
+        number = _number(self.value, values)
+        return number if self.dtype.startswith("fp") else int(number)
+
+    def triton_type(self, values: Sizes) -> str:
+        """Its type in a Triton signature: `*fp16`, `i32`, `tensordesc<fp16[128, 64]>`."""
+        if self.kind == "scalar":
+            return self.dtype
+        if self.kind == "tensor":
+            return f"*{self.dtype}"
+        return f"tensordesc<{self.dtype}{[e.evaluate(values) for e in self.block]}>"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Grid in programs (Triton) or blocks (CUDA); `block` in threads and `smem_bytes` are for CUDA alone."""
+
+    grid: tuple[Expression, ...]
+    num_warps: int = 4
+    num_stages: int = 3
+    num_ctas: int = 1
+    block: tuple[Expression, ...] = ()
+    smem_bytes: Expression = field(default=Expression.parse("0"))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kernel and all that is needed to run it, to check it and to time it.
+
+    The reference is called with keywords: of the inputs, scalars and constants, those that its parameters
+    name. It returns a dict from output name to tensor, and computes in the precision of what it is given.
+    `tolerance` bounds the largest error relative to the output's scale; None derives it from the dtype.
+    `sizes` has the sets search, verify and report; each is a tuple of symbol -> integer.
+    """
+
+    name: str
+    variant_name: str
+    source: Path
+    entry: str
+    reference_file: Path
+    reference_function: str
+    targets: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    constants: Mapping[str, Constant]
+    launch: Launch
+    sizes: Mapping[str, tuple[Sizes, ...]]
+    tolerance: float | None
+    document: Document = field(repr=False, compare=False)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants that the file defines."""
+        return tuple(self.document.data.get("variant", {}))
+
+    @property
+    def inputs(self) -> tuple[Argument, ...]:
+        """The tensors that the kernel reads, in order."""
+        return tuple(a for a in self.arguments if a.kind != "scalar" and a.is_input)
+
+    @property
+    def outputs(self) -> tuple[Argument, ...]:
+        """The tensors that the kernel writes, in order."""
+        return tuple(a for a in self.arguments if a.is_output)
+
+    def variant(self, name: str) -> Task:
+        """The same task with the overrides of `[variant.<name>]`; raises UserError for an unknown name."""
+        if name not in self.variants:
+            remedy = f"the variants are: {', '.join(self.variants) or 'none'}"
+            raise fail("unknown-variant", f"task {self.name} has no variant `{name}`", self.document.place(), remedy)
+        task = _task(self.document.overridden(f"variant.{name}"), name)
+        for key in task.constants.keys() - self.constants.keys():
+            place = task.document.place(f"constants.{key}")
+            remedy = f"a variant changes constants; the constants are: {', '.join(self.constants)}"
+            raise fail("unknown-key", f"unknown constant `{key}`", place, remedy)
+        return task
+
+    def all_variants(self) -> tuple[Task, ...]:
+        """The task itself, then each of its variants."""
+        return (self, *map(self.variant, self.variants))
+
+    def values(self, sizes: Sizes) -> dict[str, int]:
+        """What expressions see: the size symbols and the integer constants."""
+        return {**{k: v for k, v in self.constants.items() if isinstance(v, int)}, **sizes}
+
+    def grid(self, sizes: Sizes) -> tuple[int, int, int]:
+        """Programs along x, y and z."""
+        values = self.values(sizes)
+        x, y, z, *_ = *(e.evaluate(values) for e in self.launch.grid), 1, 1
+        return x, y, z
+
+    def triton_signature(self) -> dict[str, str]:
+        """Parameter -> Triton type, arguments first and then constants, as `ASTSource` wants it."""
+        values = self.values({})
+        types = {a.parameter: a.triton_type(values) for a in self.arguments}
+        return types | dict.fromkeys(self.constants, "constexpr")
+
+    def triton_attributes(self, sizes: Sizes) -> dict[tuple[int], list[list[Any]]]:
+        """Divisibility by 16 that Triton's launcher would find at these sizes, as `ASTSource` wants it.
+
+        Tensors count as aligned: the allocator aligns them to at least 256 bytes.
+        """
+        values = self.values(sizes)
+        aligned = [i for i, a in enumerate(self.arguments) if _is_aligned(a, values)]
+        return {(i,): [["tt.divisibility", ALIGNMENT]] for i in aligned}
+
+
+def load_task(path: str | Path) -> Task:
+    """Read a task file, or the `task.toml` of a folder; raises UserError that lists every fault with its line.
+
+    Every variant is checked too.
+    """
+    file = Path(path)
+    file = file / "task.toml" if file.is_dir() else file
+    task = _task(Document.read(file), "")
+    task.all_variants()
+    return task
+
+
+def task_files(root: str | Path) -> tuple[Path, ...]:
+    """Every task file below a folder, sorted."""
+    return tuple(sorted(Path(root).glob("**/*.toml")))
+
+
+def _is_aligned(argument: Argument, values: Sizes) -> bool:
+    if argument.kind != "scalar":
+        return argument.kind == "tensor"
+    return argument.dtype.startswith("i") and argument.value_at(values) % ALIGNMENT == 0
+
+
+def _number(value: Expression | float, values: Sizes) -> float:
+    return value.evaluate(values) if isinstance(value, Expression) else value
+
+
+# One reader for each kind of table; `symbols` are the names that expressions may use.
+
+
+def _task(document: Document, variant: str) -> Task:
+    root = document.root()
+    sizes = _sizes(root.table("sizes"))
+    constants = root.table("constants").entries((bool, int, float, str), "a number, a string, true or false")
+    symbols = frozenset(constants).union(*(row for rows in sizes.values() for row in rows))
+    source, _ = root.file("source")
+    reference_file, reference_function = root.file("reference")
+    root.has("variant")
+    task = Task(
+        name=root.text("name"),
+        variant_name=variant,
+        source=source,
+        entry=root.text("entry"),
+        reference_file=reference_file,
+        reference_function=reference_function or "reference",
+        targets=root.texts("targets"),
+        arguments=tuple(_argument(row, symbols) for row in root.list_of_tables("argument")),
+        constants=constants,
+        launch=_launch(root.table("launch"), symbols),
+        sizes=sizes,
+        tolerance=root.number("tolerance"),
+        document=document,
+    )
+    document.finish()
+    return task
+
+
+def _sizes(table: TableReader) -> dict[str, tuple[Sizes, ...]]:
+    rows = {key: table.list_of_tables(key) for key in SIZE_SETS}
+    return {key: tuple(row.entries((int,), "an integer") for row in rows[key]) for key in SIZE_SETS}
+
+
+def _argument(table: TableReader, symbols: frozenset[str]) -> Argument:
+    name, kind = table.text("name"), table.text("kind", "tensor", KINDS)
+    scalar = kind == "scalar"
+    return Argument(
+        name=name,
+        parameter=table.text("parameter", name),
+        kind=kind,
+        role="in" if scalar else table.text("role", None, ROLES),
+        dtype=table.text("dtype", None, tuple(DTYPES)),
+        shape=() if scalar else table.expressions("shape", symbols),
+        block=table.expressions("block", symbols) if kind == "descriptor" else (),
+        value=table.quantity("value", symbols) if scalar else None,
+        distribution=_distribution(table, symbols),
+    )
+
+
+def _distribution(table: TableReader, symbols: frozenset[str]) -> Distribution:
+    if not isinstance(table.data.get("distribution"), dict):
+        return Distribution(table.text("distribution", "normal", DISTRIBUTIONS))
+    inner = table.table("distribution")
+    kind = inner.text("kind", None, DISTRIBUTIONS)
+    return Distribution(kind, inner.quantity("low", symbols, 0.0), inner.quantity("high", symbols, 1.0))
+
+
+def _launch(table: TableReader, symbols: frozenset[str]) -> Launch:
+    return Launch(
+        grid=table.expressions("grid", symbols),
+        num_warps=table.count("num_warps", 4),
+        num_stages=table.count("num_stages", 3),
+        num_ctas=table.count("num_ctas", 1),
+        block=table.expressions("block", symbols, ()),
+        smem_bytes=table.expression("smem_bytes", symbols),
+    )
