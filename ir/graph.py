@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 
 from ir.diagnostics import Location
 
 if TYPE_CHECKING:
     import networkx
 
-Count = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(0), Le(2**31 - 1)]
 Name = Annotated[str, Len(1)]
 
 
