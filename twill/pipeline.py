@@ -41,14 +41,6 @@ class InternalError(RuntimeError):
         self.schedule = schedule
 
 
-class InternalError(RuntimeError):
-    """The verifier rejected what a solver called valid: a defect here; `schedule` reproduces it."""
-
-    def __init__(self, schedule: Schedule, findings: tuple[Diagnostic, ...]) -> None:
-        super().__init__("\n".join(finding.render() for finding in findings))
-        self.schedule = schedule
-
-
 @dataclass(frozen=True)
 class Options:
     """Everything that a user may choose; `twill.schedule` documents each."""
