@@ -1,1 +1,25 @@
-"""A schedule for people and tools: table, Gantt, listing, DOT, trace, HTML."""
+"""Reports of a schedule: each file draws one format, `FORMATS` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ir.schedule import Schedule
+from twill.report.gantt import gantt
+from twill.report.table import table
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a schedule is rendered, and the ending of a file that holds the result."""
+
+    ending: str
+    render: Callable[[Schedule], str]
+    description: str
+
+
+FORMATS: Mapping[str, Format] = {
+    "table": Format(".txt", table, "tables for the terminal"),
+    "gantt": Format(".txt", gantt, "ASCII Gantt chart of the steady state"),
+}
