@@ -58,7 +58,8 @@ class Loop:
     """`for induction in range(lower, upper, step)`; bounds by value name. `trip_count` where it is a constant.
 
     `name` is the path in the loop tree: `0`, `0.1`, ... in source order. `refusal` says why the loop cannot be
-    scheduled (a while loop, a call that cannot be seen into), None where it can.
+    scheduled (a while loop, a call that cannot be seen into), None where it can. `predicates` are the ifs around the
+    loop; those of the operations inside it start afresh.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Loop:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     location: Location | None = None
     refusal: str | None = None
+    predicates: tuple[Predicate, ...] = ()
 
     @property
     def is_innermost(self) -> bool:
@@ -83,7 +85,8 @@ class Loop:
 class Kernel:
     """A kernel: arguments, straight-line operations and loops in source order.
 
-    `source` is the file that it came from, `dialect` one of ttir, ttgir, ptx.
+    `source` is the file that it came from, `dialect` one of ttir, ttgir, ptx. `argument_attributes` is what the
+    compiler was told of an argument, by its name (`tt.divisibility`); `attributes` are the options of the compilation.
     """
 
     name: str
@@ -93,6 +96,8 @@ class Kernel:
     dialect: str = "ttir"
     warps: int = 4
     location: Location | None = None
+    argument_attributes: Mapping[str, Mapping[str, Attribute]] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     def loops(self) -> Iterator[Loop]:
         """Every loop, outer before inner, in source order."""

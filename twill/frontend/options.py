@@ -1,0 +1,42 @@
+"""What a user may say about the compilation of a kernel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ir.diagnostics import fail
+
+DEFAULT_ARCHITECTURE = "sm_90"
+_ARCHITECTURE = re.compile(r"(?:sm_?)?(\d{2,3})[af]?")
+
+
+@dataclass(frozen=True)
+class FrontendOptions:
+    """How to compile: argument types and constexprs by parameter, autotune configuration, warps, stages, machine.
+
+    arguments: parameter -> type in Triton's spelling, see `twill.frontend.signature`. constants: parameter -> value.
+    config_index: which configuration of @triton.autotune, the first by default. architecture: `sm_90` or the like.
+    """
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    config_index: int | None = None
+    num_warps: int | None = None
+    num_stages: int | None = None
+    architecture: str = DEFAULT_ARCHITECTURE
+
+    @property
+    def capability(self) -> int:
+        """Compute capability as Triton wants it: 90 for `sm_90a`. Raises UserError (`unknown-architecture`).
+
+        >>> FrontendOptions(architecture="sm_100a").capability
+        100
+        """
+        found = _ARCHITECTURE.fullmatch(self.architecture or DEFAULT_ARCHITECTURE)
+        if found is None:
+            remedy = "architectures are named sm_80, sm_89, sm_90, sm_100, sm_120"
+            raise fail("unknown-architecture", f"`{self.architecture}` is no CUDA architecture", remedy=remedy)
+        return int(found.group(1))

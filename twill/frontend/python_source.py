@@ -1,0 +1,95 @@
+"""Import a user's Python file or module: his errors become diagnostics with his place, his output goes to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from ir.diagnostics import Location, UserError, fail
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a file under its own name, its folder on the search path, as if it were run (but not as `__main__`).
+
+    Raises UserError: missing-file, user-code-error (whatever the file raises).
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise fail("missing-file", f"there is no file {path}", remedy=_similar_file(path))
+    name = f"twill_source_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    loader = spec.loader
+    sys.modules[name] = module
+    with _search_path(path.parent), user_code(path):
+        loader.exec_module(module)
+    return module
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module by its dotted name, the working folder on the search path; raises UserError."""
+    with _search_path(Path.cwd()):
+        try:
+            found = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            remedy = "write file.py:kernel, or package.module:kernel with the package installed or in this folder"
+            raise fail("unknown-module", f"there is no module `{name}`", remedy=remedy)
+        with user_code(Path(found.origin or name)):
+            return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def user_code(path: Path) -> Iterator[None]:
+    """Run a user's code: stdout goes to stderr, and what it raises becomes a UserError at its innermost line in `path`."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except SyntaxError as error:
+        place = Location(error.filename or str(path), error.lineno or 0, error.offset or 0)
+        raise fail("user-code-error", f"invalid syntax: {error.msg}", place) from None
+    except BaseException as error:
+        raise _user_error(error, path) from error
+
+
+def _user_error(error: BaseException, path: Path) -> UserError:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename) == path]
+    frame = (own or list(frames))[-1]
+    place = Location(frame.filename, frame.lineno or 0, (frame.colno or 0) + 1 if frame.colno is not None else 0)
+    what = f"the file calls exit({error.code})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    return fail("user-code-error", f"importing the file runs it, and it fails: {what}", place, _remedy(error))
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"install `{error.name}`, or run in the environment where the file runs"
+    return "put what should not run on import under `if __name__ == '__main__':`"
+
+
+@contextlib.contextmanager
+def _search_path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(folder))
+
+
+def _similar_file(path: Path) -> str:
+    import difflib
+
+    names = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, 1)
+    return f"did you mean {path.parent / near[0]}?" if near else ""
