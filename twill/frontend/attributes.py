@@ -122,7 +122,8 @@ def _dense(dense: Dense) -> Attribute:
     element = dense.type if dense.kind == "array" else element_of(dense.type)
     body = dense.body.strip()
     if not body.startswith("["):
-        return _scalar(body, element)
+        splat: Attribute = _scalar(body, element)
+        return splat
     flat = re.sub(r"[\[\]\s]", "", body)
     if element.startswith("i"):
         return tuple(int(_scalar(item, element)) for item in flat.split(",") if item)

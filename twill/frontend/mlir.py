@@ -242,13 +242,12 @@ def _suffix(node: Node, attributes: Mapping[str, Attribute]) -> str:
 
 
 def _optional_operands(node: Node) -> dict[str, Attribute]:
-    segments = node.attributes.get("operandSegmentSizes")
     count = len(node.operands)
     if node.opcode == "tt.load":
         return {"has_mask": count > 1, "has_other": count >= _SEGMENTS_OF_LOAD}
     if node.opcode in _MASKED:
         return {"has_mask": count >= _MASKED[node.opcode]}
-    return {} if segments is None else {}
+    return {}
 
 
 def _combiner(node: Node) -> tuple[str, ...]:
@@ -274,7 +273,7 @@ def _is_library(frame: Frame) -> bool:
 
 def _user_frame(frames: tuple[Frame, ...]) -> Frame | None:
     users = [f for f in frames if f.location.file and not _is_library(f)]
-    return (users or [None])[0] if users or not frames else frames[0]
+    return next(iter((*users, *frames)), None)
 
 
 def _place(frames: tuple[Frame, ...]) -> Location | None:

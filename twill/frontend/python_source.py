@@ -49,7 +49,7 @@ def import_module(name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def user_code(path: Path) -> Iterator[None]:
-    """Run a user's code: stdout goes to stderr, and what it raises becomes a UserError at its innermost line in `path`."""
+    """Run a user's code: stdout goes to stderr, and what it raises becomes a UserError at its line in `path`."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield

@@ -18,7 +18,7 @@ from ir.diagnostics import Diagnostic, Location, UserError, fail
 from ir.loop import Kernel
 from twill.frontend.mlir import kernel_from_generic
 from twill.frontend.options import FrontendOptions
-from twill.frontend.signature import ArgumentType, read_argument_type
+from twill.frontend.signature import ALIGNMENT, ArgumentType, read_argument_type
 from twill.frontend.triton_adaptor import Request, compile_ttir, require_triton
 
 DEFAULT_WARPS = 4
@@ -29,7 +29,7 @@ DEFAULT_STAGES = 3
 class Choice:
     """Types, constants, divisibility by parameter name, and launch options, from one origin."""
 
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, ArgumentType] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     num_warps: int | None = None
     num_stages: int | None = None
@@ -137,11 +137,11 @@ def _entries(kernels: Mapping[str, Any]) -> dict[str, Any]:
 
 def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request:
     """Types, constants and divisibility of every parameter; raises UserError that lists all that is wrong."""
-    said = Choice(options.arguments, options.constants, options.num_warps, options.num_stages)
+    said = Choice(_types(options.arguments), options.constants, options.num_warps, options.num_stages)
     chosen = said.over(_configuration(kernel, options.config_index).over(task.over(_defaults(kernel))))
     _refuse_unknown(kernel, {*options.arguments, *options.constants})
     chosen = replace(chosen, constants={**_heuristics(kernel, chosen), **chosen.constants})
-    types = {name: read_argument_type(name, text) for name, text in chosen.types.items()}
+    types = dict(chosen.types)
     types |= {name: ArgumentType("constexpr", constant=v, is_constant=True) for name, v in chosen.constants.items()}
     _refuse_missing(kernel, types)
     ordered = {name: types[name] for name in kernel.parameters}
@@ -157,10 +157,14 @@ def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request
     )
 
 
+def _types(texts: Mapping[str, str]) -> dict[str, ArgumentType]:
+    return {name: read_argument_type(name, text) for name, text in texts.items()}
+
+
 def _defaults(kernel: Unwrapped) -> Choice:
     types = {p.name: p.annotation_type for p in kernel.function.params if p.annotation_type}
     constants = {p.name: p.default for p in kernel.function.params if p.has_default}
-    return Choice(types, constants)
+    return Choice(_types(types), constants)
 
 
 def _configuration(kernel: Unwrapped, index: int | None) -> Choice:
@@ -244,11 +248,8 @@ def task_choice(task: Any) -> Choice:
     sizes = task.sizes["report"][0] if task.sizes["report"] else {}
     values = task.values(sizes)
     aligned = {index for (index,) in task.triton_attributes(sizes)}
-    types = {a.parameter: f"{a.triton_type(values)}{_hint(a, i in aligned)}" for i, a in enumerate(task.arguments)}
+    types = {
+        a.parameter: ArgumentType(a.triton_type(values), ALIGNMENT if i in aligned else 1)
+        for i, a in enumerate(task.arguments)
+    }
     return Choice(types, task.constants, task.launch.num_warps, task.launch.num_stages)
-
-
-def _hint(argument: Any, aligned: bool) -> str:
-    if aligned:
-        return ":16"
-    return ""
