@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ir.schedule import Schedule
 from twill.report.gantt import gantt
+from twill.report.listing import listing
 from twill.report.table import table
 
 
@@ -22,4 +23,5 @@ class Format:
 FORMATS: Mapping[str, Format] = {
     "table": Format(".txt", table, "tables for the terminal"),
     "gantt": Format(".txt", gantt, "ASCII Gantt chart of the steady state"),
+    "listing": Format(".txt", listing, "prologue, steady state and epilogue of every warp group, with barriers"),
 }

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.twill.report import examples
+from twill.problem.verify import verify
 from twill.report import FORMATS
 from twill.report.table import table
 
@@ -45,3 +46,8 @@ def test_every_format_renders_every_case_the_same_twice(name, case):
     first, second = (FORMATS[name].render(examples.CASES[case]()) for _ in range(2))
     assert first == second
     assert first.endswith("\n")
+
+
+@pytest.mark.parametrize("case", [case for case in examples.CASES if case != "wide"])
+def test_the_examples_themselves_are_valid(case):
+    assert verify(examples.CASES[case]()) == ()
