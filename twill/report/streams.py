@@ -2,7 +2,7 @@
 
 A result that another group reads goes through a *channel*: `depth` buffers, each with a full and an empty mbarrier.
 The producer waits until the buffer is empty, and its completion arrives at full; every consumer group waits for full
-before its first reader and arrives at empty once its last reader is done. An edge that only orders two ops in
+before its first reader and arrives at empty once all its readers are done. An edge that only orders two ops in
 different groups is a channel without storage. Steps stand in the order of their modelled times, and so every wait
 comes after the arrive that it waits for: the program has no deadlock for any trip count.
 """
@@ -61,6 +61,12 @@ class Step:
 
 
 @dataclass(frozen=True)
+class _Key:
+    op: str
+    done: bool = False
+
+
+@dataclass(frozen=True)
 class Stream:
     """One warp group's steps in program order of the steady state; stages are counted from the group's first."""
 
@@ -115,12 +121,9 @@ class Program:
 def program(schedule: Schedule) -> Program:
     """The program of a found schedule."""
     channels = tuple(_channels(schedule))
-    steps = [step for op in schedule.graph.ops for step in _steps(schedule, channels, op)]
-    rank = _ranks(schedule, channels, steps)
-    ii = schedule.ii_cycles or 1
-    steps.sort(key=lambda step: (step.time_cycles % ii, rank[_key(step)]))
+    builder = _Builder(schedule, channels)
     groups = sorted({p.group for p in schedule.placements})
-    streams = (Stream(g, ii, tuple(s for s in steps if schedule.by_op[s.op].group == g)) for g in groups)
+    streams = (Stream(g, schedule.ii_cycles or 1, tuple(builder.steps(g))) for g in groups)
     return Program(schedule, channels, tuple(streams))
 
 
@@ -130,8 +133,14 @@ def is_asynchronous(op: Op) -> bool:
 
 
 def buffer_depths(schedule: Schedule, channels: tuple[Channel, ...]) -> dict[str, int]:
-    """Depth of the buffer of each op whose result is in shared or tensor memory, or goes through a channel."""
-    depths = {b.op: b.depth for b in schedule.buffers if b.memory != "registers"}
+    """Depth of the buffer of each op whose result is in shared or tensor memory, or goes through a channel.
+
+    It is no less than the largest distance, as in `_depth`.
+    """
+    farthest = dict.fromkeys(schedule.graph.by_name, 1)
+    for edge in schedule.graph.edges:
+        farthest[edge.source] = max(farthest[edge.source], edge.distance)
+    depths = {b.op: max(b.depth, farthest[b.op]) for b in schedule.buffers if b.memory != "registers"}
     return depths | {c.op: c.depth for c in channels if c.kind == "data"}
 
 
@@ -164,101 +173,129 @@ def _channels(schedule: Schedule) -> Iterator[Channel]:
 
 
 def _depth(schedule: Schedule, op: Op, edges: list[Edge]) -> int:
+    """Copies that the lifetime overlaps, and no fewer than the largest distance.
+
+    In the last iterations a reader that is `distance` later does not run and frees nothing; the producer must not wait
+    for it.
+    """
     start = schedule.by_op[op.name].time_cycles
     ends = [start + op.span_cycles, *(_release_cycles(schedule, edge) for edge in edges)]
-    return max(1, -(-(max(ends) - start) // (schedule.ii_cycles or 1)))
+    needed = -(-(max(ends) - start) // (schedule.ii_cycles or 1))
+    return max(1, needed, *(edge.distance for edge in edges))
 
 
-def _steps(schedule: Schedule, channels: tuple[Channel, ...], op: Op) -> Iterator[Step]:
-    time = schedule.by_op[op.name].time_cycles
-    releases = tuple(_releases(schedule, channels, op))
-    late = is_asynchronous(op)
-    at_once = tuple(action for action, in_place in releases if in_place or not late)
-    later = tuple(action for action, in_place in releases if late and not in_place)
-    outgoing = tuple(c for c in channels if c.op == op.name)
-    empty = (Action("wait", "empty", c.name) for c in outgoing)
-    before = (*_waits(schedule, channels, op), *empty, *_reuse(schedule, channels, op))
-    after = (*(Action("arrive", "full", c.name, asynchronous=late) for c in outgoing), *at_once)
-    yield Step(op.name, time, False, before, after)
-    if later:
-        yield Step(op.name, time + op.span_cycles, True, (), later)
-
-
-def _waits(schedule: Schedule, channels: tuple[Channel, ...], op: Op) -> Iterator[Action]:
-    """Waits before an op: full barriers of other groups' results, and its own group's results where it must wait."""
-    for channel, edge in _incoming(schedule, channels, op.name):
-        earlier = (e for e in _readers(schedule, channel, _group(schedule, op.name)) if e is not edge)
-        if not any(_covers(schedule, other, edge) for other in earlier):
-            yield Action("wait", "full", channel.name, edge.distance)
-    for edge in dict.fromkeys(e for e in schedule.graph.edges if e.target == op.name and e.blocking):
-        if not _crosses(schedule, edge):
-            yield Action("wait", "done", edge.source, edge.distance)
-
-
-def _reuse(schedule: Schedule, channels: tuple[Channel, ...], op: Op) -> Iterator[Action]:
-    """Waits for asynchronous readers in the op's own group, which may still read the buffer that it is to overwrite."""
-    depth = buffer_depths(schedule, channels).get(op.name)
-    for edge in schedule.graph.edges if depth else ():
-        reader = schedule.graph.by_name[edge.target]
-        mine = edge.source == op.name and edge.kind == "data" and not _crosses(schedule, edge)
-        if mine and not edge.in_place and is_asynchronous(reader) and edge.distance < (depth or 0):
-            yield Action("wait", "done", edge.target, (depth or 0) - edge.distance)
-
-
-def _covers(schedule: Schedule, other: Edge, edge: Edge) -> bool:
-    """True where `other` has waited already, whenever `edge`'s target runs."""
-
-    def when(e: Edge) -> tuple[int, int, int]:
-        time = schedule.by_op[e.target].time_cycles + e.distance * (schedule.ii_cycles or 1)
-        return time, schedule.graph.index[e.target], e.distance
-
-    return other.distance <= edge.distance and when(other)[0] < when(edge)[0]
-
-
-def _releases(schedule: Schedule, channels: tuple[Channel, ...], op: Op) -> Iterator[tuple[Action, bool]]:
-    """Arrives at the empty barriers of which the op is the group's last reader, and whether it reads in place."""
-    for channel, edge in _incoming(schedule, channels, op.name):
-        readers = _readers(schedule, channel, _group(schedule, op.name))
-        last = max(readers, key=lambda e: (_release_cycles(schedule, e), schedule.graph.index[e.target], e.distance))
-        if (last.target, last.distance) == (edge.target, edge.distance):
-            yield Action("arrive", "empty", channel.name, edge.distance), last.in_place
-
-
-def _incoming(schedule: Schedule, channels: tuple[Channel, ...], op: str) -> Iterator[tuple[Channel, Edge]]:
-    """Channels that the op reads, once for each distance."""
-    seen = set()
-    for edge in schedule.graph.edges:
-        key = (edge.source, edge.kind, edge.distance)
-        if edge.target == op and _crosses(schedule, edge) and key not in seen:
-            seen.add(key)
-            yield next(c for c in channels if (c.op, c.kind) == key[:2]), edge
-
-
-def _readers(schedule: Schedule, channel: Channel, group: int) -> list[Edge]:
+def _crossing(schedule: Schedule, channel: Channel) -> list[Edge]:
     edges = schedule.graph.edges
-    mine = [e for e in edges if (e.source, e.kind) == (channel.op, channel.kind)]
-    return [e for e in mine if _group(schedule, e.target) == group]
+    return [e for e in edges if (e.source, e.kind) == (channel.op, channel.kind) and _crosses(schedule, e)]
 
 
-def _key(step: Step) -> tuple[str, bool]:
-    return step.op, step.done
+@dataclass(frozen=True)
+class _Builder:
+    """Puts the steps of all groups in order, then hangs the waits and arrives on them."""
 
+    schedule: Schedule
+    channels: tuple[Channel, ...]
 
-def _ranks(schedule: Schedule, channels: tuple[Channel, ...], steps: list[Step]) -> dict[tuple[str, bool], int]:
-    """Order of steps that fall on the same cycle: sources before targets, releases before the producer's next turn."""
-    ii = schedule.ii_cycles or 1
-    time = {_key(step): step.time_cycles for step in steps}
-    sorter = TopologicalSorter({_key(step): [] for step in steps})
-    for edge in schedule.graph.edges:
-        source, target = (edge.source, False), (edge.target, False)
-        if time[source] == time[target] + edge.distance * ii and source != target:
-            sorter.add(target, source)
-    depth = {c.name: c.depth for c in channels}
-    owner = {c.name: (c.op, False) for c in channels}
-    for step in steps:
-        for action in step.after:
-            if action.side == "empty" and step.time_cycles + action.distance * ii == (
-                time[owner[action.name]] + depth[action.name] * ii
-            ):
-                sorter.add(owner[action.name], _key(step))
-    return {key: rank for rank, key in enumerate(sorter.static_order())}
+    @property
+    def _ii(self) -> int:
+        return self.schedule.ii_cycles or 1
+
+    def steps(self, group: int) -> Iterator[Step]:
+        """The steps of a group in program order; an awaited completion only where something is handed back then."""
+        for key in self._rank:
+            if _group(self.schedule, key.op) != group:
+                continue
+            step = self._step(key)
+            if not step.done or step.after:
+                yield step
+
+    def _step(self, key: _Key) -> Step:
+        releases = tuple(self._releases(key))
+        if key.done:
+            return Step(key.op, self._time[key], True, (), releases)
+        op = self.schedule.graph.by_name[key.op]
+        outgoing = tuple(c for c in self.channels if c.op == op.name)
+        empty = (Action("wait", "empty", c.name) for c in outgoing)
+        before = (*self._full(op), *self._own(op), *empty, *self._reuse(op))
+        full = (Action("arrive", "full", c.name, asynchronous=is_asynchronous(op)) for c in outgoing)
+        return Step(op.name, self._time[key], False, before, (*full, *releases))
+
+    @cached_property
+    def _time(self) -> dict[_Key, int]:
+        """Cycle of each step; a completion is a step where an asynchronous op reads a channel."""
+        times = {}
+        for op in self.schedule.graph.ops:
+            start = self.schedule.by_op[op.name].time_cycles
+            times[_Key(op.name)] = start
+            if is_asynchronous(op):
+                times[_Key(op.name, True)] = start + op.span_cycles
+        return times
+
+    @cached_property
+    def _rank(self) -> dict[_Key, int]:
+        """Position of each step in program order: by slot, on the same cycle what is waited for before what waits."""
+        before: dict[_Key, set[_Key]] = {key: set() for key in self._time}
+        for edge in self.schedule.graph.edges:
+            source, target = _Key(edge.source), _Key(edge.target)
+            if source != target and self._time[source] == self._time[target] + edge.distance * self._ii:
+                before[target].add(source)
+        for channel in self.channels:
+            owner = _Key(channel.op)
+            turn = self._time[owner] + channel.depth * self._ii
+            freed = (self._free(edge) for edge in _crossing(self.schedule, channel))
+            before[owner] |= {key for key, time in freed if time == turn}
+        topological = {key: n for n, key in enumerate(TopologicalSorter(before).static_order())}
+        order = sorted(self._time, key=lambda key: (self._time[key] % self._ii, topological[key]))
+        return {key: n for n, key in enumerate(order)}
+
+    def _free(self, edge: Edge) -> tuple[_Key, int]:
+        """The step at which the target hands the source's buffer back, and its cycle in the source's iteration."""
+        late = is_asynchronous(self.schedule.graph.by_name[edge.target]) and not edge.in_place
+        key = _Key(edge.target, late)
+        return key, self._time[key] + edge.distance * self._ii
+
+    def _readers(self, channel: Channel, group: int) -> list[Edge]:
+        return [e for e in _crossing(self.schedule, channel) if _group(self.schedule, e.target) == group]
+
+    def _releases(self, key: _Key) -> Iterator[Action]:
+        """Arrives at the empty barriers of which this step is the last reader of its group."""
+        for channel in self.channels:
+            readers = self._readers(channel, _group(self.schedule, key.op))
+            if readers:
+                last = max(readers, key=self._free_order)
+                if self._free(last)[0] == key:
+                    yield Action("arrive", "empty", channel.name, last.distance)
+
+    def _free_order(self, edge: Edge) -> tuple[int, int]:
+        key, time = self._free(edge)
+        return time, self._rank[key]
+
+    def _full(self, op: Op) -> Iterator[Action]:
+        """Waits for other groups' results, but for those that an earlier reader of the group has waited for already."""
+        for channel in self.channels:
+            readers = self._readers(channel, _group(self.schedule, op.name))
+            for distance in dict.fromkeys(e.distance for e in readers if e.target == op.name):
+                mine = self._read_order(Edge(channel.op, op.name, distance=distance))
+                known = (e.distance <= distance and self._read_order(e) < mine for e in readers)
+                if not any(known):
+                    yield Action("wait", "full", channel.name, distance)
+
+    def _read_order(self, edge: Edge) -> tuple[int, int]:
+        key = _Key(edge.target)
+        return self._time[key] + edge.distance * self._ii, self._rank[key]
+
+    def _own(self, op: Op) -> Iterator[Action]:
+        """Waits for results of the op's own group, where the edge says that the group must wait."""
+        edges = (e for e in self.schedule.graph.edges if e.target == op.name and e.blocking)
+        own = ((e.source, e.distance) for e in edges if not _crosses(self.schedule, e))
+        for source, distance in dict.fromkeys(own):
+            yield Action("wait", "done", source, distance)
+
+    def _reuse(self, op: Op) -> Iterator[Action]:
+        """Waits for asynchronous readers in the op's own group, which may still read the buffer it is to overwrite."""
+        depth = buffer_depths(self.schedule, self.channels).get(op.name, 0)
+        for edge in self.schedule.graph.edges:
+            mine = edge.source == op.name and edge.kind == "data" and not _crosses(self.schedule, edge)
+            late = is_asynchronous(self.schedule.graph.by_name[edge.target]) and not edge.in_place
+            if mine and late and edge.distance <= depth:
+                yield Action("wait", "done", edge.target, depth - edge.distance)

@@ -185,10 +185,11 @@ def single(ii_cycles: int = 1) -> Schedule:
     """One op that holds one unit all the time."""
     graph = DependenceGraph("one", (Op("only", "alu", ii_cycles, ii_cycles, ii_cycles),))
     machine = Machine("tiny", units={"alu": 1})
+    bounds = (Bound("unit", ii_cycles, "alu", ("only",)),)
     levels = (Level("ii", ii_cycles, ii_cycles, "bound"), Level("length", ii_cycles, ii_cycles, "bound"))
     return Schedule(
         Status.OPTIMAL, graph, machine, "ims", False, ii_cycles, ii_cycles, (Placement("only", 0),),
-        (WarpGroup(0, "all", 1),), (), Certificate(levels=levels), lower_bound_cycles=ii_cycles,
+        (WarpGroup(0, "all", 1),), (), Certificate(bounds=bounds, levels=levels), lower_bound_cycles=ii_cycles,
     )  # fmt: skip
 
 
@@ -233,8 +234,9 @@ def random_schedule(rng: random.Random, count: int, ii_cycles: int, groups: int 
     placed = tuple(Placement(p.op, p.time_cycles - first, p.group) for p in placements)
     graph = DependenceGraph("random", tuple(ops), tuple(edges))
     length = max(p.time_cycles + op.span_cycles for p, op in zip(placed, ops, strict=True))
+    machine = Machine("wide", units={"alu": count * 4, "sfu": count * 4}, wait_cycles=0)
     return Schedule(
-        Status.FEASIBLE, graph, Machine("wide", units={"alu": count * 4, "sfu": count * 4}, wait_cycles=0), "random", True, ii_cycles,
+        Status.FEASIBLE, graph, machine, "random", True, ii_cycles,
         length, placed, tuple(WarpGroup(g, "load" if not g else "consumer", 4, 120) for g in range(groups)),
         lower_bound_cycles=1,
     )  # fmt: skip
