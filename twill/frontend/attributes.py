@@ -53,8 +53,9 @@ _ENUMERATIONS: Mapping[str, tuple[int, str]] = {
     "a_elem_type": _SCALED,
     "b_elem_type": _SCALED,
 }
-# Attributes that say nothing of what the operation does.
+# Values that say nothing of what the operation does.
 _DEFAULTS = ("#arith.fastmath<none>", "#arith.overflow<none>")
+_DEFAULT_NAMES = ("none", "evict_normal")
 _DIALECT_VALUE = re.compile(r"#[\w.]+<(.*)>")
 # Hexadecimal floats are bit patterns: bits -> struct codes of the integer and of the float.
 _PATTERNS = {"f16": ("<H", "<e"), "f32": ("<I", "<f"), "f64": ("<Q", "<d")}
@@ -84,8 +85,17 @@ def _from_bits(bits: int, type_text: str) -> float:
 
 def kernel_attributes(opcode: str, raw: Mapping[str, Any]) -> dict[str, Attribute]:
     """The attributes of an operation that a kernel keeps, in the order of their names."""
-    named = {name: _attribute(opcode, name, value) for name, value in sorted(raw.items())}
-    return {name: value for name, value in named.items() if value is not None}
+    spread = {**raw, **_cache_policy(raw.get("cachePolicy"))}
+    named = {name: _attribute(opcode, name, value) for name, value in sorted(spread.items())}
+    return {name: value for name, value in named.items() if value is not None and value not in _DEFAULT_NAMES}
+
+
+def _cache_policy(policy: Any) -> dict[str, Any]:
+    """Triton 3.9 prints one policy, `#tt.cache_policy<cache_modifier = cg, ...>`; before, `cache` and `evict`."""
+    if not isinstance(policy, Opaque):
+        return {}
+    fields = dict(re.findall(r"(\w+) = (\w+)", policy.text))
+    return {"cachePolicy": None, "cache": fields.get("cache_modifier"), "evict": fields.get("eviction_policy")}
 
 
 def _attribute(opcode: str, name: str, value: Any) -> Attribute | None:
@@ -110,6 +120,17 @@ def _plain(value: Any) -> Attribute | None:
         case tuple() if all(type(item) is int for item in value):
             return value
     return None
+
+
+def integers(value: Any) -> tuple[int, ...]:
+    """The numbers of an `array<i32: ...>` or of a list.
+
+    >>> integers(Dense("array", "[1, 0, 2]", "i32"))
+    (1, 0, 2)
+    """
+    plain = _plain(value)
+    assert isinstance(plain, tuple), "an array of integers"
+    return plain
 
 
 def _opaque(text: str) -> str:

@@ -24,20 +24,21 @@ class Draft:
     get the bare name.
     """
 
-    key: str
     base: str
     suffix: str
     depth: int = 0
     candidate: bool = True
     fixed: bool = False
+    key: str = ""
 
 
 def assign(drafts: Iterable[Draft]) -> dict[str, str]:
     """A unique name for each key.
 
-    >>> loop = [Draft("1", "acc", "in", 1, False), Draft("2", "acc", "mulf", 1), Draft("3", "acc", "dot", 1)]
-    >>> assign([Draft("0", "acc", "constant"), *loop, Draft("4", "", "exp2")])
-    {'0': 'acc.constant', '1': 'acc.in', '2': 'acc.mulf', '3': 'acc', '4': 'exp2'}
+    >>> loop = [Draft("acc", "in", 1, False), Draft("acc", "mulf", 1), Draft("acc", "dot", 1)]
+    >>> drafts = [Draft("acc", "constant"), *loop, Draft("", "exp2")]
+    >>> list(assign(replace(draft, key=str(i)) for i, draft in enumerate(drafts)).values())
+    ['acc.constant', 'acc.in', 'acc.mulf', 'acc', 'exp2']
     """
     drafts = list(drafts)
     winners = _winners(drafts)

@@ -1,0 +1,49 @@
+"""Where an operation comes from and which variable it belongs to, with Triton's own library seen through."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from pathlib import Path
+
+from ir.diagnostics import Location
+from twill.frontend.generic import Frame, Node
+
+
+def place(frames: tuple[Frame, ...]) -> Location | None:
+    """The innermost place outside Triton's own library, else the innermost one, None where there is none."""
+    known = [f.location for f in frames if f.location.file]
+    users = [location for location in known if not _is_library(location.file)]
+    return next(iter((*users, *known)), None)
+
+
+def names(frames: tuple[Frame, ...]) -> tuple[str, ...]:
+    """Variables that the innermost user's frame with any names is assigned to, the last one first."""
+    named = [f.names for f in frames if f.names and not _is_library(f.location.file)]
+    return named[0] if named else ()
+
+
+def name(frames: tuple[Frame, ...]) -> str:
+    """The one variable of a value, or empty."""
+    return next(iter(names(frames)), "")
+
+
+def result_names(node: Node) -> tuple[str, ...]:
+    """The variable of each result, or empty; an operation with several results names them in reverse."""
+    chain = names(node.frames)[::-1]
+    count = len(node.results)
+    if count == 1 and chain:
+        return (chain[-1],)
+    return chain if len(chain) == count else ("",) * count
+
+
+@functools.cache
+def _library_folder() -> Path | None:
+    spec = importlib.util.find_spec("triton")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+@functools.cache
+def _is_library(file: str) -> bool:
+    folder = _library_folder()
+    return folder is not None and Path(file).is_relative_to(folder)
