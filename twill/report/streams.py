@@ -297,5 +297,5 @@ class _Builder:
         for edge in self.schedule.graph.edges:
             mine = edge.source == op.name and edge.kind == "data" and not _crosses(self.schedule, edge)
             late = is_asynchronous(self.schedule.graph.by_name[edge.target]) and not edge.in_place
-            if mine and late and edge.distance <= depth:
+            if mine and late and depth and edge.distance <= depth:
                 yield Action("wait", "done", edge.target, depth - edge.distance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ir.diagnostics import Location
@@ -20,6 +21,7 @@ from ir.schedule import (
     Status,
     WarpGroup,
 )
+from twill.explain.steady import lifetimes
 
 HOPPER = Machine(
     name="hopper-like",
@@ -235,11 +237,19 @@ def random_schedule(rng: random.Random, count: int, ii_cycles: int, groups: int 
     graph = DependenceGraph("random", tuple(ops), tuple(edges))
     length = max(p.time_cycles + op.span_cycles for p, op in zip(placed, ops, strict=True))
     machine = Machine("wide", units={"alu": count * 4, "sfu": count * 4}, wait_cycles=0)
-    return Schedule(
+    bare = Schedule(
         Status.FEASIBLE, graph, machine, "random", True, ii_cycles,
         length, placed, tuple(WarpGroup(g, "load" if not g else "consumer", 4, 120) for g in range(groups)),
         lower_bound_cycles=1,
     )  # fmt: skip
+    return replace(bare, buffers=tuple(_buffers(bare)))
+
+
+def _buffers(schedule: Schedule) -> Iterator[Buffer]:
+    for row in lifetimes(schedule):
+        live = row.end_cycles - row.start_cycles
+        depth = -(-live // (schedule.ii_cycles or 1))
+        yield Buffer(row.op, row.memory, row.size, live, depth, depth)
 
 
 CASES = {
