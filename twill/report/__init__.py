@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ir.schedule import Schedule
+from twill.report.dot import dot
 from twill.report.gantt import gantt
 from twill.report.listing import listing
 from twill.report.table import table
+from twill.report.trace import trace
 
 
 @dataclass(frozen=True)
@@ -24,4 +26,6 @@ FORMATS: Mapping[str, Format] = {
     "table": Format(".txt", table, "tables for the terminal"),
     "gantt": Format(".txt", gantt, "ASCII Gantt chart of the steady state"),
     "listing": Format(".txt", listing, "prologue, steady state and epilogue of every warp group, with barriers"),
+    "dot": Format(".dot", dot, "dependence graph for graphviz"),
+    "trace": Format(".json", trace, "Chrome/Perfetto trace of several iterations"),
 }
