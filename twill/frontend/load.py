@@ -2,22 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ir.diagnostics import fail
 from ir.loop import Kernel
 from twill.frontend.options import FrontendOptions
-from twill.frontend.triton import load_file, load_function, load_task_folder
+from twill.frontend.triton import load_file, load_function, load_module, load_task_folder
 
 __all__ = ["FrontendOptions", "load_function", "load_kernel"]
 
 
 def load_kernel(spec: str | Path, options: FrontendOptions | None = None) -> Kernel:
-    """The kernel that a spec names: `file.py[:kernel]`, `folder[:variant]`; raises UserError."""
+    """The kernel that a spec names.
+
+    `file.py[:kernel]`, `package.module:kernel`, `folder[:variant]`, `folder/task.toml[:variant]`,
+    `file.ttir[:kernel]` (also .ttgir, .mlir), `file.ptx[:entry]`, `launches.json#0`. Raises UserError.
+    """
+    text = str(spec)
     options = options or FrontendOptions()
-    path, _, name = str(spec).partition(":")
-    if Path(path).is_dir():
-        return load_task_folder(Path(path), name, options)
-    if path.endswith(".py"):
-        return load_file(Path(path), name, options)
-    raise fail("unknown-source", f"`{spec}` is no kernel source")
+    for kind in _KINDS:
+        if kind.accepts(text):
+            return kind.load(text, options)
+    raise fail("unknown-source", f"`{text}` is no kernel source", remedy="; ".join(k.form for k in _KINDS))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of source: how it is written, whether a spec is one, how it is loaded."""
+
+    form: str
+    accepts: Callable[[str], bool]
+    load: Callable[[str, FrontendOptions], Kernel]
+
+
+def _suffix(*suffixes: str) -> Callable[[str], bool]:
+    return lambda spec: Path(_split(spec)[0]).suffix in suffixes
+
+
+def _split(spec: str) -> tuple[Path, str]:
+    """Path and what follows its last colon."""
+    if Path(spec).exists():
+        return Path(spec), ""
+    path, colon, name = spec.rpartition(":")
+    return (Path(path), name) if colon else (Path(spec), "")
+
+
+def _python(spec: str, options: FrontendOptions) -> Kernel:
+    return load_file(*_split(spec), options)
+
+
+def _module(spec: str, options: FrontendOptions) -> Kernel:
+    module, _, name = spec.partition(":")
+    return load_module(module, name, options)
+
+
+def _task(spec: str, options: FrontendOptions) -> Kernel:
+    return load_task_folder(*_split(spec), options)
+
+
+def _mlir(spec: str, options: FrontendOptions) -> Kernel:
+    from twill.frontend.isolation import parse_isolated
+    from twill.frontend.mlir import kernel_from_generic
+    from twill.frontend.triton_adaptor import require_triton
+
+    require_triton()
+    path, name = _split(spec)
+    text = parse_isolated(path, options.capability)
+    return kernel_from_generic(text, str(path), name, warps=options.num_warps or 4)
+
+
+def _ptx(spec: str, _options: FrontendOptions) -> Kernel:
+    from twill.frontend.ptx import load_ptx
+
+    path, name = _split(spec)
+    return load_ptx(path, name or None)
+
+
+def _launch(spec: str, options: FrontendOptions) -> Kernel:
+    from twill.frontend.capture import load_launch
+
+    path, _, index = spec.partition("#")
+    return load_launch(Path(path), index, options)
+
+
+_KINDS = (
+    _Kind("launches.json#0", lambda spec: spec.partition("#")[0].endswith(".json"), _launch),
+    _Kind("folder[:variant] with a task.toml", lambda spec: _split(spec)[0].is_dir(), _task),
+    _Kind("folder/task.toml[:variant]", _suffix(".toml"), _task),
+    _Kind("file.py[:kernel]", _suffix(".py"), _python),
+    _Kind("file.ttir[:kernel] (or .ttgir, .mlir)", _suffix(".ttir", ".ttgir", ".mlir"), _mlir),
+    _Kind("file.ptx[:entry]", _suffix(".ptx"), _ptx),
+    _Kind("package.module:kernel", lambda spec: spec.count(":") == 1 and "/" not in spec, _module),
+)

@@ -32,8 +32,11 @@ from twill.frontend.build import Builder
 from twill.frontend.generic import Node, read_generic
 from twill.frontend.names import assign, renamed
 
+# TTGIR fixes the number of warps, and says so on the module.
+_WARPS = "ttg.num-warps"
 
-def kernel_from_generic(text: str, source: str, name: str = "", dialect: str = "ttir", warps: int = 4) -> Kernel:
+
+def kernel_from_generic(text: str, source: str, name: str = "", warps: int = 4) -> Kernel:
     """The kernel `name`, or the only one, of a module's generic text; `warps` where the module does not say.
 
     Raises UserError: no-kernel, several-kernels, unknown-kernel, unstructured-control-flow, generic-syntax.
@@ -45,7 +48,11 @@ def kernel_from_generic(text: str, source: str, name: str = "", dialect: str = "
     function = _chosen(functions, source, name)
     builder = Builder(functions)
     kernel = renamed(builder.kernel(function, source), assign(builder.drafts))
-    return replace(kernel, dialect=dialect, warps=module.attributes.get("ttg.num-warps", warps))
+    return replace(
+        kernel,
+        dialect="ttgir" if _WARPS in module.attributes else "ttir",
+        warps=module.attributes.get(_WARPS, warps),
+    )
 
 
 def _chosen(functions: dict[str, Node], source: str, name: str) -> Node:

@@ -13,13 +13,13 @@ from twill.frontend.generic import Frame, Node
 def place(frames: tuple[Frame, ...]) -> Location | None:
     """The innermost place outside Triton's own library, else the innermost one, None where there is none."""
     known = [f.location for f in frames if f.location.file]
-    users = [location for location in known if not _is_library(location.file)]
+    users = [location for location in known if not is_library(location.file)]
     return next(iter((*users, *known)), None)
 
 
 def names(frames: tuple[Frame, ...]) -> tuple[str, ...]:
     """Variables that the innermost user's frame with any names is assigned to, the last one first."""
-    named = [f.names for f in frames if f.names and not _is_library(f.location.file)]
+    named = [f.names for f in frames if f.names and not is_library(f.location.file)]
     return named[0] if named else ()
 
 
@@ -44,6 +44,7 @@ def _library_folder() -> Path | None:
 
 
 @functools.cache
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether the file belongs to Triton."""
     folder = _library_folder()
     return folder is not None and Path(file).is_relative_to(folder)

@@ -1,84 +1,28 @@
-"""Triton kernels in Python: find the function, settle its arguments and constants, compile it to TTIR, read that.
-
-Where a value comes from, the later the stronger: defaults and annotations of the parameters, the task file next to
-the kernel, the autotune configuration, heuristics, and what the user says (`--arg`, `--const`).
-"""
+"""Triton kernels in Python: find the function, compile it to TTIR, read that."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ir.diagnostics import Diagnostic, Location, UserError, fail
+from ir.diagnostics import Location, fail
 from ir.loop import Kernel
+from twill.frontend.arguments import Choice, settle, unwrap
+from twill.frontend.compile_errors import told_to_the_user
 from twill.frontend.mlir import kernel_from_generic
 from twill.frontend.options import FrontendOptions
-from twill.frontend.signature import ALIGNMENT, ArgumentType, read_argument_type
-from twill.frontend.triton_adaptor import Request, compile_ttir, require_triton
+from twill.frontend.signature import ALIGNMENT, ArgumentType
+from twill.frontend.triton_adaptor import compile_ttir
 
-DEFAULT_WARPS = 4
-DEFAULT_STAGES = 3
+if TYPE_CHECKING:
+    from ir.task import Task
 
-
-@dataclass(frozen=True)
-class Choice:
-    """Types, constants, divisibility by parameter name, and launch options, from one origin."""
-
-    types: Mapping[str, ArgumentType] = field(default_factory=dict)
-    constants: Mapping[str, Any] = field(default_factory=dict)
-    num_warps: int | None = None
-    num_stages: int | None = None
-
-    def over(self, weaker: Choice) -> Choice:
-        """This choice where it says something, else the weaker one."""
-        return Choice(
-            types={**weaker.types, **self.types},
-            constants={**{k: v for k, v in weaker.constants.items() if k not in self.types}, **self.constants},
-            num_warps=self.num_warps if self.num_warps is not None else weaker.num_warps,
-            num_stages=self.num_stages if self.num_stages is not None else weaker.num_stages,
-        )
-
-
-@dataclass(frozen=True)
-class Unwrapped:
-    """A JITFunction out of its decorators: configurations of @autotune, functions of @heuristics."""
-
-    function: Any
-    configs: tuple[Any, ...] = ()
-    heuristics: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def location(self) -> Location:
-        """Where the function is defined."""
-        code = self.function.fn.__code__
-        return Location(code.co_filename, code.co_firstlineno)
-
-    @property
-    def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """Parameters in order."""
-        return self.function.signature.parameters  # type: ignore[no-any-return]
-
-
-def unwrap(kernel: Any) -> Unwrapped | None:
-    """Take a kernel out of @autotune and @heuristics; None if there is no JITFunction inside."""
-    require_triton()
-    from triton.runtime.autotuner import Autotuner, Heuristics
-    from triton.runtime.jit import JITFunction
-
-    configs: tuple[Any, ...] = ()
-    heuristics: dict[str, Any] = {}
-    while isinstance(kernel, Autotuner | Heuristics):
-        if isinstance(kernel, Autotuner):
-            configs = tuple(kernel.configs)
-        else:
-            heuristics = {**kernel.values, **heuristics}
-        kernel = kernel.fn
-    return Unwrapped(kernel, configs, heuristics) if isinstance(kernel, JITFunction) else None
+TASK_FILE = "task.toml"
 
 
 def load_function(function: Any, options: FrontendOptions, task: Choice | None = None) -> Kernel:
@@ -88,10 +32,11 @@ def load_function(function: Any, options: FrontendOptions, task: Choice | None =
         remedy = "pass a function under @triton.jit, with or without @triton.autotune"
         raise fail("no-kernel", f"{function!r} is no Triton kernel", remedy=remedy)
     request = settle(kernel, options, task or Choice())
-    text = compile_ttir(kernel.function, request)
+    with told_to_the_user(kernel.function, kernel.location):
+        text = compile_ttir(kernel.function, request)
     compiled = kernel_from_generic(text, kernel.location.file, warps=request.num_warps)
     settings = {"architecture": request.capability, "num_stages": request.num_stages}
-    return replace(compiled, name=kernel.function.__name__, attributes=settings)
+    return replace(compiled, name=kernel_name(function), attributes=settings)
 
 
 def find_kernel(module: ModuleType, name: str, place: Location) -> Any:
@@ -135,100 +80,20 @@ def _entries(kernels: Mapping[str, Any]) -> dict[str, Any]:
     return {n: k for n, k in entries.items() if latest[id(functions[n])] == n}
 
 
-def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request:
-    """Types, constants and divisibility of every parameter; raises UserError that lists all that is wrong."""
-    said = Choice(_types(options.arguments), options.constants, options.num_warps, options.num_stages)
-    chosen = said.over(_configuration(kernel, options.config_index).over(task.over(_defaults(kernel))))
-    _refuse_unknown(kernel, {*options.arguments, *options.constants})
-    chosen = replace(chosen, constants={**_heuristics(kernel, chosen), **chosen.constants})
-    types = dict(chosen.types)
-    types |= {name: ArgumentType("constexpr", constant=v, is_constant=True) for name, v in chosen.constants.items()}
-    _refuse_missing(kernel, types)
-    ordered = {name: types[name] for name in kernel.parameters}
-    return Request(
-        signature={name: t.text for name, t in ordered.items()},
-        constants={name: t.constant for name, t in ordered.items() if t.is_constant},
-        attributes={
-            (i,): [["tt.divisibility", t.divisibility]] for i, t in enumerate(ordered.values()) if t.divisibility > 1
-        },
-        capability=options.capability,
-        num_warps=chosen.num_warps or DEFAULT_WARPS,
-        num_stages=chosen.num_stages or DEFAULT_STAGES,
-    )
-
-
-def _types(texts: Mapping[str, str]) -> dict[str, ArgumentType]:
-    return {name: read_argument_type(name, text) for name, text in texts.items()}
-
-
-def _defaults(kernel: Unwrapped) -> Choice:
-    types = {p.name: p.annotation_type for p in kernel.function.params if p.annotation_type}
-    constants = {p.name: p.default for p in kernel.function.params if p.has_default}
-    return Choice(_types(types), constants)
-
-
-def _configuration(kernel: Unwrapped, index: int | None) -> Choice:
-    if not kernel.configs:
-        if index:
-            raise fail("unknown-config", "the kernel has no @triton.autotune", kernel.location, "leave --config out")
-        return Choice()
-    count = len(kernel.configs)
-    if not 0 <= (index or 0) < count:
-        raise fail("unknown-config", f"there is no configuration {index}", kernel.location, f"write 0 to {count - 1}")
-    config = kernel.configs[index or 0]
-    return Choice({}, config.kwargs, config.num_warps, config.num_stages)
-
-
-def _heuristics(kernel: Unwrapped, chosen: Choice) -> dict[str, Any]:
-    """What heuristics compute from the constants; one that asks for more is left to `_refuse_missing`."""
-    known = dict(chosen.constants)
-    for name, function in kernel.heuristics.items():
-        try:
-            known[name] = function(known)
-        except (KeyError, TypeError, AttributeError):
-            continue
-    return {name: known[name] for name in kernel.heuristics if name in known}
-
-
-def _refuse_unknown(kernel: Unwrapped, names: Iterable[str]) -> None:
-    parameters = list(kernel.parameters)
-    unknown = [name for name in names if name not in parameters]
-    found = []
-    for name in sorted(unknown):
-        near = difflib.get_close_matches(name, parameters, 1)
-        remedy = (f"did you mean `{near[0]}`? " if near else "") + f"parameters: {', '.join(parameters)}"
-        message = f"kernel `{kernel.function.__name__}` has no parameter `{name}`"
-        found.append(Diagnostic("unknown-argument", message, kernel.location, remedy))
-    if found:
-        raise UserError(*found)
-
-
-def _refuse_missing(kernel: Unwrapped, types: Mapping[str, ArgumentType]) -> None:
-    missing = [p for p in kernel.function.params if p.name not in types]
-    constants = [p.name for p in missing if p.is_constexpr]
-    arguments = [p.name for p in missing if not p.is_constexpr]
-    found = []
-    if constants:
-        remedy = "give " + " ".join(f"--const {n}=VALUE" for n in constants)
-        found.append(_missing(kernel, "missing-constant", "no value for the constexpr", constants, remedy))
-    if arguments:
-        remedy = "give " + " ".join(f"--arg {n}=TYPE" for n in arguments) + ", TYPE as *fp16, i32, fp32"
-        found.append(_missing(kernel, "missing-argument", "no type for the argument", arguments, remedy))
-    if found:
-        raise UserError(*found)
-
-
-def _missing(kernel: Unwrapped, rule: str, what: str, names: list[str], remedy: str) -> Diagnostic:
-    message = f"kernel `{kernel.function.__name__}`: {what} {', '.join(f'`{n}`' for n in names)}"
-    return Diagnostic(rule, message, kernel.location, remedy)
-
-
 def load_file(path: Path, name: str, options: FrontendOptions) -> Kernel:
-    """A kernel of a Python file; the task file next to it, if it is about this kernel, gives types and constants."""
+    """A kernel of a Python file; a task file next to it that is about this kernel gives types and constants."""
     from twill.frontend.python_source import import_file
 
-    module = import_file(path)
-    kernel = find_kernel(module, name, Location(str(path)))
+    kernel = find_kernel(import_file(path), name, Location(str(path)))
+    return load_function(kernel, options, _task_beside(path, kernel))
+
+
+def load_module(module: str, name: str, options: FrontendOptions) -> Kernel:
+    """A kernel of an importable module."""
+    from twill.frontend.python_source import import_module
+
+    imported = import_module(module)
+    kernel = find_kernel(imported, name, Location(imported.__file__ or module))
     return load_function(kernel, options)
 
 
@@ -243,9 +108,9 @@ def load_task_folder(path: Path, variant: str, options: FrontendOptions) -> Kern
     return load_function(kernel, options, task_choice(task))
 
 
-def task_choice(task: Any) -> Choice:
-    """What a task file says of its kernel; divisibility is that of the first size of the report."""
-    sizes = task.sizes["report"][0] if task.sizes["report"] else {}
+def task_choice(task: Task) -> Choice:
+    """What a task says of its kernel; divisibility is that of the first size of the report."""
+    sizes = next(iter(task.sizes["report"]), {})
     values = task.values(sizes)
     aligned = {index for (index,) in task.triton_attributes(sizes)}
     types = {
@@ -253,3 +118,26 @@ def task_choice(task: Any) -> Choice:
         for i, a in enumerate(task.arguments)
     }
     return Choice(types, task.constants, task.launch.num_warps, task.launch.num_stages)
+
+
+def _task_beside(path: Path, kernel: Any) -> Choice | None:
+    """What the task file in the same folder says, if its `source` is this file and its `entry` this kernel."""
+    file = path.parent / TASK_FILE
+    if not file.is_file():
+        return None
+    from ir.task import load_task
+
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return None
+    if told.get("source") != path.name or told.get("entry") != kernel_name(kernel):
+        return None
+    return task_choice(load_task(file))
+
+
+def kernel_name(kernel: Any) -> str:
+    """Name of the function inside a decorated kernel."""
+    unwrapped = unwrap(kernel)
+    assert unwrapped is not None
+    return str(unwrapped.function.__name__)

@@ -1,0 +1,165 @@
+"""What each parameter of a kernel is: its type, or its constant, and where that was said.
+
+Where a value comes from, the later the stronger: defaults and annotations of the parameters, the task file, the
+autotune configuration, heuristics, and what the user says (`--arg`, `--const`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ir.diagnostics import Diagnostic, Location, UserError, fail
+from twill.frontend.options import FrontendOptions
+from twill.frontend.signature import ArgumentType, read_argument_type
+from twill.frontend.triton_adaptor import Request, require_triton
+
+DEFAULT_WARPS = 4
+DEFAULT_STAGES = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Types, constants, divisibility by parameter name, and launch options, from one origin."""
+
+    types: Mapping[str, ArgumentType] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    num_warps: int | None = None
+    num_stages: int | None = None
+
+    def over(self, weaker: Choice) -> Choice:
+        """This choice where it says something, else the weaker one."""
+        return Choice(
+            types={**weaker.types, **self.types},
+            constants={**{k: v for k, v in weaker.constants.items() if k not in self.types}, **self.constants},
+            num_warps=self.num_warps if self.num_warps is not None else weaker.num_warps,
+            num_stages=self.num_stages if self.num_stages is not None else weaker.num_stages,
+        )
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """A JITFunction out of its decorators: configurations of @autotune, functions of @heuristics."""
+
+    function: Any
+    configs: tuple[Any, ...] = ()
+    heuristics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def location(self) -> Location:
+        """Where the function is defined."""
+        code = self.function.fn.__code__
+        return Location(code.co_filename, code.co_firstlineno)
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Parameters in order."""
+        return self.function.signature.parameters  # type: ignore[no-any-return]
+
+
+def unwrap(kernel: Any) -> Unwrapped | None:
+    """Take a kernel out of @autotune and @heuristics; None if there is no JITFunction inside."""
+    require_triton()
+    from triton.runtime.autotuner import Autotuner, Heuristics
+    from triton.runtime.jit import JITFunction
+
+    configs: tuple[Any, ...] = ()
+    heuristics: dict[str, Any] = {}
+    while isinstance(kernel, Autotuner | Heuristics):
+        if isinstance(kernel, Autotuner):
+            configs = tuple(kernel.configs)
+        else:
+            heuristics = {**kernel.values, **heuristics}
+        kernel = kernel.fn
+    return Unwrapped(kernel, configs, heuristics) if isinstance(kernel, JITFunction) else None
+
+
+def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request:
+    """Types, constants and divisibility of every parameter; raises UserError that lists all that is wrong."""
+    said = Choice(_types(options.arguments), options.constants, options.num_warps, options.num_stages)
+    chosen = said.over(_configuration(kernel, options.config_index).over(task.over(_defaults(kernel))))
+    _refuse_unknown(kernel, {*options.arguments, *options.constants})
+    chosen = replace(chosen, constants={**_heuristics(kernel, chosen), **chosen.constants})
+    types = dict(chosen.types)
+    types |= {name: ArgumentType("constexpr", constant=v, is_constant=True) for name, v in chosen.constants.items()}
+    _refuse_missing(kernel, types)
+    ordered = {name: types[name] for name in kernel.parameters}
+    return Request(
+        signature={name: t.text for name, t in ordered.items()},
+        constants={name: t.constant for name, t in ordered.items() if t.is_constant},
+        attributes={
+            (i,): [["tt.divisibility", t.divisibility]] for i, t in enumerate(ordered.values()) if t.divisibility > 1
+        },
+        capability=options.capability,
+        num_warps=chosen.num_warps or DEFAULT_WARPS,
+        num_stages=chosen.num_stages or DEFAULT_STAGES,
+    )
+
+
+def _types(texts: Mapping[str, str]) -> dict[str, ArgumentType]:
+    return {name: read_argument_type(name, text) for name, text in texts.items()}
+
+
+def _defaults(kernel: Unwrapped) -> Choice:
+    types = {p.name: p.annotation_type for p in kernel.function.params if p.annotation_type}
+    constants = {p.name: p.default for p in kernel.function.params if p.has_default}
+    return Choice(_types(types), constants)
+
+
+def _configuration(kernel: Unwrapped, index: int | None) -> Choice:
+    if not kernel.configs:
+        if index:
+            raise fail("unknown-config", "the kernel has no @triton.autotune", kernel.location, "leave --config out")
+        return Choice()
+    count = len(kernel.configs)
+    if not 0 <= (index or 0) < count:
+        raise fail("unknown-config", f"there is no configuration {index}", kernel.location, f"write 0 to {count - 1}")
+    config = kernel.configs[index or 0]
+    return Choice({}, config.kwargs, config.num_warps, config.num_stages)
+
+
+def _heuristics(kernel: Unwrapped, chosen: Choice) -> dict[str, Any]:
+    """What heuristics compute from the constants; one that asks for more is left to `_refuse_missing`."""
+    known = dict(chosen.constants)
+    for name, function in kernel.heuristics.items():
+        try:
+            known[name] = function(known)
+        except (KeyError, TypeError, AttributeError):
+            continue
+    return {name: known[name] for name in kernel.heuristics if name in known}
+
+
+def _refuse_unknown(kernel: Unwrapped, names: Iterable[str]) -> None:
+    parameters = list(kernel.parameters)
+    unknown = [name for name in names if name not in parameters]
+    found = []
+    for name in sorted(unknown):
+        near = difflib.get_close_matches(name, parameters, 1)
+        remedy = (f"did you mean `{near[0]}`? " if near else "") + f"parameters: {', '.join(parameters)}"
+        message = f"kernel `{kernel.function.__name__}` has no parameter `{name}`"
+        found.append(Diagnostic("unknown-argument", message, kernel.location, remedy))
+    if found:
+        raise UserError(*found)
+
+
+def _refuse_missing(kernel: Unwrapped, types: Mapping[str, ArgumentType]) -> None:
+    missing = [p for p in kernel.function.params if p.name not in types]
+    constants = [p.name for p in missing if p.is_constexpr]
+    arguments = [p.name for p in missing if not p.is_constexpr]
+    found = []
+    if constants:
+        remedy = "give " + " ".join(f"--const {n}=VALUE" for n in constants)
+        found.append(_missing(kernel, "missing-constant", "no value for the constexpr", constants, remedy))
+    if arguments:
+        remedy = "give " + " ".join(f"--arg {n}=TYPE" for n in arguments) + ", TYPE as *fp16, i32, fp32"
+        found.append(_missing(kernel, "missing-argument", "no type for the argument", arguments, remedy))
+    if found:
+        raise UserError(*found)
+
+
+def _missing(kernel: Unwrapped, rule: str, what: str, names: list[str], remedy: str) -> Diagnostic:
+    message = f"kernel `{kernel.function.__name__}`: {what} {', '.join(f'`{n}`' for n in names)}"
+    return Diagnostic(rule, message, kernel.location, remedy)
