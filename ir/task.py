@@ -249,6 +249,10 @@ def _task(document: Document, variant: str) -> Task:
 
 def _sizes(table: TableReader) -> dict[str, tuple[Sizes, ...]]:
     rows = {key: table.list_of_tables(key) for key in SIZE_SETS}
+    symbols = {symbol for readers in rows.values() for row in readers for symbol in row.data}
+    for row in (row for readers in rows.values() for row in readers):
+        for symbol in sorted(symbols - row.data.keys()):
+            row.fault("missing-symbol", f"a size set lacks `{symbol}`", symbol, "every size set gives every symbol")
     return {key: tuple(row.entries((int,), "an integer") for row in rows[key]) for key in SIZE_SETS}
 
 
