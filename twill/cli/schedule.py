@@ -21,7 +21,7 @@ EXIT_CODES = {
 }
 
 
-class SubtileType(click.ParamType):
+class SubtileType(click.ParamType[Any]):
     """A positive number, or `auto`."""
 
     name = "N|auto"

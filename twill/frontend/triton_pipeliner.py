@@ -1,4 +1,4 @@
-"""Triton's own software pipeliner as a source of pins: the stage that it gave to each operation."""
+"""Triton's own software pipeliner as a source of pins: the stage that it gave to each operation.
 
 The pipeliner runs in steps: latencies, then a schedule written on the operations as `loop.stage` and `loop.cluster`,
 then the expansion. Compilation is stopped between the last two, so nothing of Triton's pass list is repeated here.

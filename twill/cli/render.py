@@ -1,0 +1,14 @@
+"""What `twill schedule` prints for an outcome: a report format, with the explanation where people read it."""
+
+from __future__ import annotations
+
+from ir.serialize import schedule_document, to_text
+from twill.pipeline import Outcome
+from twill.report import FORMATS
+
+
+def render(outcome: Outcome, name: str) -> str:
+    """The report called `name`; JSON is the document that `twill verify` reads."""
+    if name == "json":
+        return to_text(schedule_document(outcome.schedule))
+    return FORMATS[name].render(outcome.schedule)
