@@ -7,11 +7,12 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 from types import ModuleType
 
 from ir.diagnostics import Location, UserError, fail
+from twill.frontend.options import FrontendOptions
 
 
 def import_file(path: Path) -> ModuleType:
@@ -22,20 +23,25 @@ def import_file(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise fail("missing-file", f"there is no file {path}", remedy=_similar_file(path))
+    root, parts = path.parent, [path.stem]
+    while (root / "__init__.py").is_file():
+        root, parts = root.parent, [root.name, *parts]
+    if len(parts) > 1:
+        return import_module(".".join(parts), root)
     name = f"twill_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     loader = spec.loader
     sys.modules[name] = module
-    with _search_path(path.parent), user_code(path):
+    with search_path(path.parent), _harmless(path):
         loader.exec_module(module)
     return module
 
 
-def import_module(name: str) -> ModuleType:
-    """Import a module by its dotted name, the working folder on the search path; raises UserError."""
-    with _search_path(Path.cwd()):
+def import_module(name: str, root: Path | None = None) -> ModuleType:
+    """Import a module by its dotted name, `root` or the working folder on the search path; raises UserError."""
+    with search_path(root or Path.cwd()):
         try:
             found = importlib.util.find_spec(name)
         except (ImportError, ValueError):
@@ -43,13 +49,32 @@ def import_module(name: str) -> ModuleType:
         if found is None:
             remedy = "write file.py:kernel, or package.module:kernel with the package installed or in this folder"
             raise fail("unknown-module", f"there is no module `{name}`", remedy=remedy)
-        with user_code(Path(found.origin or name)):
+        path = Path(found.origin or name)
+        with _harmless(path):
             return importlib.import_module(name)
+    return sys.modules[name]
 
 
 @contextlib.contextmanager
-def user_code(path: Path) -> Iterator[None]:
-    """Run a user's code: stdout goes to stderr, and what it raises becomes a UserError at its line in `path`."""
+def _harmless(path: Path) -> Iterator[None]:
+    """Import within: launches are dropped, and a GPU that is not there is pretended."""
+    from twill.frontend.host import pretended_gpu
+
+    launches: list[str] = []
+    with_torch = path.is_file() and b"torch" in path.read_bytes()
+    with (
+        pretended_gpu(FrontendOptions().capability, lambda kernel, *_launch: launches.append(str(kernel)), with_torch),
+        user_code(path, launches),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def user_code(path: Path, launches: Sized = ()) -> Iterator[None]:
+    """Run a user's code: stdout goes to stderr, and what it raises becomes a UserError at its line in `path`.
+
+    After a launch an error is only told on stderr: since no kernel has computed anything, the code may well fail.
+    """
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -58,8 +83,11 @@ def user_code(path: Path) -> Iterator[None]:
     except SyntaxError as error:
         place = Location(error.filename or str(path), error.lineno or 0, error.offset or 0)
         raise fail("user-code-error", f"invalid syntax: {error.msg}", place) from None
-    except BaseException as error:
-        raise _user_error(error, path) from error
+    except BaseException as error:  # a user's file may raise anything, SystemExit too
+        told = _user_error(error, path)
+        if not launches:
+            raise told from error
+        print(f"ended early, after a launch that computed nothing: {told}", file=sys.stderr)
 
 
 def _user_error(error: BaseException, path: Path) -> UserError:
@@ -68,7 +96,7 @@ def _user_error(error: BaseException, path: Path) -> UserError:
     frame = (own or list(frames))[-1]
     place = Location(frame.filename, frame.lineno or 0, (frame.colno or 0) + 1 if frame.colno is not None else 0)
     what = f"the file calls exit({error.code})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
-    return fail("user-code-error", f"importing the file runs it, and it fails: {what}", place, _remedy(error))
+    return fail("user-code-error", f"the file is run, and it fails: {what}", place, _remedy(error))
 
 
 def _remedy(error: BaseException) -> str:
@@ -78,7 +106,8 @@ def _remedy(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _search_path(folder: Path) -> Iterator[None]:
+def search_path(folder: Path) -> Iterator[None]:
+    """A folder comes first on the search path of imports."""
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -27,7 +27,7 @@ _SYNONYMS = {
     "float16": "fp16", "half": "fp16", "f16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float": "fp32",
     "f32": "fp32", "float64": "fp64", "double": "fp64", "f64": "fp64", "float8_e4m3fn": "fp8e4nv", "fp8": "fp8e4nv",
     "float8_e5m2": "fp8e5", "int": "i32", "int32": "i32", "int64": "i64", "int16": "i16", "int8": "i8", "bool": "i1",
-    "uint8": "u8", "uint32": "u32", "uint64": "u64",
+    "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64",
 }  # fmt: skip
 # What Triton's launcher looks for, in bytes for an address; `tt.divisibility`.
 ALIGNMENT = 16
@@ -84,8 +84,17 @@ def _literal(text: str) -> Any:
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 
+def element_name(name: str) -> str:
+    """Triton's name of an element type, from any name in use.
+
+    >>> element_name("bfloat16"), element_name("float8_e4m3fn")
+    ('bf16', 'fp8e4nv')
+    """
+    return _SYNONYMS.get(name, name)
+
+
 def _element(name: str, text: str, element: str) -> str:
-    element = _SYNONYMS.get(element.removeprefix("tl."), element)
+    element = element_name(element)
     if element not in ELEMENTS:
         raise _bad_type(name, text, difflib.get_close_matches(element, ELEMENTS, 1))
     return element
