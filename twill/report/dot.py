@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from ir.graph import Edge, Op
 from ir.schedule import Schedule
+from twill.explain.words import plural
 from twill.report.palette import colour_of
-from twill.report.text import headline, plural
+from twill.report.text import headline
 
 
 def dot(schedule: Schedule) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ir.schedule import Schedule, WarpGroup
+from twill.explain.words import plural, size_text
 from twill.report.streams import Action, Channel, Program, Step, Stream, buffer_depths, program
-from twill.report.text import headline, negative, plural, size_text
+from twill.report.text import headline, negative
 
 # Prologues and epilogues with more steps than this are listed by op names alone.
 MAX_STEPS = 400

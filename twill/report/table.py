@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ir.graph import Op
 from ir.schedule import Schedule
 from twill.explain.steady import utilisations
-from twill.report.text import headline, level_text, negative, size_text, tail
+from twill.explain.words import size_text
+from twill.report.text import headline, level_text, negative, tail
 
 if TYPE_CHECKING:
     from rich.console import Console

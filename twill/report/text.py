@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ir.schedule import Level, Schedule, Status
+from twill.explain.words import plural
 
 MEANING = {
     Status.OPTIMAL: "optimal: every level is proven",
@@ -50,26 +51,6 @@ def level_text(level: Level) -> str:
     """
     proof = "proven" if level.proven else f"not proven: at least {level.lower_bound}"
     return f"{LEVEL_NAMES[level.name]} {level.value}, {proof} ({level.method})"
-
-
-def plural(count: int, noun: str) -> str:
-    """Count and noun.
-
-    >>> plural(1, "stage"), plural(2, "stage")
-    ('1 stage', '2 stages')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def size_text(amount: int, memory: str) -> str:
-    """A size in the unit of its memory.
-
-    >>> size_text(98304, "smem"), size_text(100, "smem"), size_text(128, "tmem")
-    ('96 KiB', '100 B', '128 columns')
-    """
-    if memory != "smem":
-        return f"{amount} {'columns' if memory == 'tmem' else 'registers'}"
-    return f"{amount / 1024:.4g} KiB" if amount >= 1024 else f"{amount} B"
 
 
 def tail(detail: str) -> str:
