@@ -1,0 +1,141 @@
+"""From a resolved draft to the dependence graph: storage that is taken over, waits, streaming loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ir.graph import Edge, Invariant, Op
+from ir.types import Memory
+from twill.lowering.draft import Draft, DraftEdge, DraftOp
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Decides for each edge whether its reader waits on a barrier, and whether it takes over the source's storage."""
+
+    draft: Draft
+    drafts: tuple[DraftEdge, ...]
+
+    def ops(self) -> tuple[Op, ...]:
+        """The ops, with whole cycles."""
+        fed = {edge.target for edge in self.drafts}
+        return tuple(_op(op, streaming=op.variable_latency and op.name not in fed) for op in self.draft.ops.values())
+
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges in order of their targets."""
+        position = {name: i for i, name in enumerate(self.draft.ops)}
+        edges = sorted(self.drafts, key=lambda e: (position[e.target], position[e.source.op], e.source.distance))
+        return tuple(self._edge(edge) for edge in edges)
+
+    def invariants(self) -> tuple[Invariant, ...]:
+        """Storage held through the loop; a value held in two memories has two entries."""
+        named: dict[str, Invariant] = {}
+        for invariant in self.draft.invariants.values():
+            name = invariant.name if invariant.name not in named else f"{invariant.name}.copy"
+            named[name] = replace(invariant, name=name)
+        return tuple(named.values())
+
+    def _edge(self, edge: DraftEdge) -> Edge:
+        source = self.draft.ops[edge.source.op]
+        chained = self._is_chained(edge)
+        return Edge(
+            source=edge.source.op,
+            target=edge.target,
+            latency_cycles=source.occupancy_cycles if chained else edge.latency_cycles,
+            distance=edge.source.distance,
+            blocking=source.asynchronous and edge.role != "order" and not chained and self._is_first_wait(edge),
+            kind="order" if edge.role == "order" else "data",
+            in_place=self.takes_over.get(edge.target) == edge,
+            assumed=edge.assumed,
+            reason=edge.reason,
+        )
+
+    def _is_chained(self, edge: DraftEdge) -> bool:
+        """True from product to product through one accumulator: the tensor core works in order, nobody waits."""
+        source, target = self.draft.ops[edge.source.op], self.draft.ops[edge.target]
+        same = source.opcode == target.opcode and source.unit == target.unit
+        return edge.role == "accumulator" and same
+
+    def _is_first_wait(self, edge: DraftEdge) -> bool:
+        """False where another reader waited before on every path."""
+        return not any(
+            other.source.distance <= edge.source.distance and edge.target in self.followers[other.target]
+            for other in self.readers[edge.source.op]
+            if other.target != edge.target and not self._is_chained(other)
+        )
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[DraftEdge, ...]]:
+        """Data edges by source."""
+        found: dict[str, list[DraftEdge]] = {name: [] for name in self.draft.ops}
+        for edge in self.drafts:
+            if edge.role != "order":
+                found[edge.source.op].append(edge)
+        return {name: tuple(edges) for name, edges in found.items()}
+
+    @cached_property
+    def followers(self) -> Mapping[str, frozenset[str]]:
+        """Ops that come after each op in the same iteration."""
+        after: dict[str, list[str]] = {name: [] for name in self.draft.ops}
+        for edge in self.drafts:
+            if edge.source.distance == 0:
+                after[edge.source.op].append(edge.target)
+        return {name: _reach(after, name) for name in self.draft.ops}
+
+    @cached_property
+    def takes_over(self) -> Mapping[str, DraftEdge]:
+        """For each op the edge whose source's storage its result takes, if there is one."""
+        found: dict[str, DraftEdge] = {}
+        for edge in sorted(self.drafts, key=lambda e: e.role != "accumulator"):
+            if edge.target not in found and self._fits(edge) and self._is_last_reader(edge):
+                found[edge.target] = edge
+        return found
+
+    def _fits(self, edge: DraftEdge) -> bool:
+        source, target = self.draft.ops[edge.source.op], self.draft.ops[edge.target]
+        if edge.role == "order" or not (target.fuses or edge.role == "accumulator") or source.memory != target.memory:
+            return False
+        if source.memory is Memory.TENSOR:
+            return source.tmem_columns == target.tmem_columns
+        return source.memory is Memory.REGISTERS and source.registers == target.registers
+
+    def _is_last_reader(self, edge: DraftEdge) -> bool:
+        """True where all other readers come surely before."""
+        return all(
+            other.source.distance <= edge.source.distance and edge.target in self.followers[other.target]
+            for other in self.readers[edge.source.op]
+            if other is not edge
+        )
+
+
+def _reach(after: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(after[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += after[name]
+    return frozenset(found)
+
+
+def _op(op: DraftOp, streaming: bool) -> Op:
+    return Op(
+        name=op.name,
+        unit=op.unit,
+        latency_cycles=op.latency_cycles,
+        occupancy_cycles=op.occupancy_cycles,
+        issue_cycles=max(1, op.occupancy_cycles) if op.issue_cycles is None else op.issue_cycles,
+        smem_bytes=op.smem_bytes,
+        tmem_columns=op.tmem_columns,
+        registers=op.registers,
+        warps=op.warps,
+        variable_latency=op.variable_latency,
+        streaming=streaming,
+        handoff_cycles=op.handoff_cycles,
+        opcode=op.opcode,
+        detail=op.detail,
+        location=op.location,
+    )
