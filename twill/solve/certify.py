@@ -1,0 +1,104 @@
+"""A second opinion: the SMT solver refutes again what a schedule's certificate says is impossible."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ir.schedule import Schedule, Status
+from twill.problem.problem import Problem
+from twill.solve.protocol import Limits
+from twill.solve.smt_query import Oracle, Question, Verdict
+from twill.solve.smt_record import last_ii, pinned_ii
+from twill.solve.smt_worker import Send, messages
+
+_OPEN = "no answer within the time limit: not cross-checked"
+_SAID = {Verdict.REFUTED: "unsat", Verdict.UNKNOWN: _OPEN}
+
+
+class ContradictionError(RuntimeError):
+    """One solver found what another called impossible; `problem` and the `schedule` that was found reproduce it."""
+
+    def __init__(self, claim: str, problem: Problem, schedule: Schedule) -> None:
+        super().__init__(f"claimed impossible: {claim}; the SMT solver found a schedule of II {schedule.ii_cycles}")
+        self.problem = problem
+        self.schedule = schedule
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the certificate says cannot be: `text` for people, `question` for the solver."""
+
+    text: str
+    question: Question
+
+
+def certify(problem: Problem, schedule: Schedule, limits: Limits) -> Schedule:
+    """The schedule with one line in `certificate.cross_checks` for each claim: refuted again, or not cross-checked.
+
+    The claims are II - 1, length - 1, groups - 1 and crossings - 1 where the certificate calls these levels proven,
+    each with the levels above it fixed, or that there is no schedule at all. Raises ContradictionError where the SMT
+    solver finds a schedule that a claim excludes.
+    """
+    claims = tuple(claims_of(problem, schedule))
+    started = time.monotonic()
+    lines: list[str] = []
+    try:
+        for message in messages(_Certify(problem, claims, limits.remaining_s), limits.remaining_s):
+            if isinstance(message, Schedule):
+                raise ContradictionError(claims[len(lines)].text, problem, message)
+            lines.append(str(message))
+            limits.progress(f"{lines[-1]} in {time.monotonic() - started:.1f} s")
+    except KeyboardInterrupt:
+        limits.progress("smt: interrupted")
+    unanswered = (f"{claim.text} {_OPEN}" for claim in claims[len(lines) :])
+    checks = (*schedule.certificate.cross_checks, *lines, *(f"smt: {line}" for line in unanswered))
+    # Seconds belong to `timing` alone: all else is the same for the same input.
+    timing = {**schedule.timing, "cross_check_s": time.monotonic() - started}
+    return replace(schedule, certificate=replace(schedule.certificate, cross_checks=checks), timing=timing)
+
+
+def claims_of(problem: Problem, schedule: Schedule) -> Iterator[Claim]:
+    """The negative claims of a schedule's certificate, the most general first."""
+    if schedule.status is Status.INFEASIBLE:
+        last = last_ii(problem)
+        yield Claim(f"II <= {last}" if problem.max_ii else "any II", Question(last))
+    if not schedule.found or schedule.ii_cycles is None:
+        return
+    fixed: dict[str, int] = {}
+    for level in schedule.certificate.levels:
+        if level.proven and level.value > 0 and not (level.name == "ii" and _ii_is_given(problem, level.value)):
+            yield _claim(schedule.ii_cycles, fixed, level.name, level.value - 1)
+        if level.name != "ii":
+            fixed[level.name] = level.value
+
+
+def _ii_is_given(problem: Problem, ii: int) -> bool:
+    return ii in (1, pinned_ii(problem))
+
+
+def _claim(ii: int, fixed: dict[str, int], name: str, value: int) -> Claim:
+    if name == "ii":
+        return Claim(f"II <= {value}", Question(value))
+    above = "".join(f", {other} {amount}" for other, amount in fixed.items())
+    return Claim(f"{name} <= {value} at II {ii}{above}", Question(ii, **fixed, **{name: value}))
+
+
+@dataclass(frozen=True)
+class _Certify:
+    problem: Problem
+    claims: tuple[Claim, ...]
+    time_s: float
+
+    def run(self, send: Send) -> None:
+        """Sends one line for each claim in order, or the schedule that contradicts it, and stops there."""
+        deadline = time.monotonic() + self.time_s
+        oracle = Oracle(self.problem)
+        for claim in self.claims:
+            answer = oracle.ask(claim.question, deadline - time.monotonic())
+            if isinstance(answer, Verdict):
+                send(f"smt: {claim.text} {_SAID[answer]}")
+            else:
+                send(answer.schedule(Status.FEASIBLE, "smt"))
+                return
