@@ -255,3 +255,12 @@ def test_values_are_pythons(text: str, a: int, b: int) -> None:
             Expression.parse(text).evaluate(values)
         return
     assert Expression.parse(text).evaluate(values) == expected
+
+
+def test_the_documented_example_loads(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "kernels" / "README.md").read_text()
+    (tmp_path / "kernel.py").touch()
+    (tmp_path / "reference.py").touch()
+    task = load(tmp_path, readme.split("```toml\n")[1].split("```")[0])
+    assert task.variant("narrow").arguments[0].dtype == "bf16"
+    assert task.variant("narrow").constants == {"BLOCK": 128}
