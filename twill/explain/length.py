@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Literal
 
-from ir.graph import Edge
+from ir.graph import DependenceGraph, Edge
 from ir.schedule import Schedule
 from twill.explain.words import place, plural
 
@@ -43,19 +44,16 @@ def explain_length(schedule: Schedule) -> Length:
     """The chain that ends last, followed back through tight dependences and busy units, in issue order."""
     length = schedule.length_cycles or 0
     chain = _chain(schedule)
-    ideal = longest_path_cycles(schedule)
+    ideal = longest_path_cycles(schedule.graph)
     lines = (*_headline(schedule, length, ideal), *(f"  {_link_text(schedule, link)}" for link in chain))
     return Length(length, ideal, chain, lines)
 
 
-def longest_path_cycles(schedule: Schedule) -> int:
+def longest_path_cycles(graph: DependenceGraph) -> int:
     """Length of one iteration alone: the longest path of the distance-0 edges, to the end of its last op.
 
     Raises ValueError for a cycle of distance 0.
     """
-    from graphlib import TopologicalSorter
-
-    graph = schedule.graph
     inward: dict[str, list[Edge]] = {op.name: [] for op in graph.ops}
     for edge in graph.edges:
         if edge.distance == 0:
