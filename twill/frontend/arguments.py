@@ -15,7 +15,7 @@ from typing import Any
 from ir.diagnostics import Diagnostic, Location, UserError, fail
 from twill.frontend.options import FrontendOptions
 from twill.frontend.signature import ArgumentType, read_argument_type
-from twill.frontend.triton_adaptor import Request, require_triton
+from twill.frontend.triton_adaptor import Request, dtype, require_triton
 
 DEFAULT_WARPS = 4
 DEFAULT_STAGES = 3
@@ -84,7 +84,7 @@ def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request
     _refuse_unknown(kernel, {*options.arguments, *options.constants})
     chosen = replace(chosen, constants={**_heuristics(kernel, chosen), **chosen.constants})
     types = dict(chosen.types)
-    types |= {name: ArgumentType("constexpr", constant=v, is_constant=True) for name, v in chosen.constants.items()}
+    types |= {name: _constant(kernel, value) for name, value in chosen.constants.items()}
     _refuse_missing(kernel, types)
     ordered = {name: types[name] for name in kernel.parameters}
     return Request(
@@ -97,6 +97,19 @@ def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request
         num_warps=chosen.num_warps or DEFAULT_WARPS,
         num_stages=chosen.num_stages or DEFAULT_STAGES,
     )
+
+
+def _constant(kernel: Unwrapped, value: Any) -> ArgumentType:
+    return ArgumentType("constexpr", constant=constant_value(kernel, value), is_constant=True)
+
+
+def constant_value(kernel: Unwrapped, value: Any) -> Any:
+    """A constant as the compiler wants it: the text `tl.fp16` is a dtype, `@name` a function that the kernel sees."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("@"):
+        return kernel.function.fn.__globals__.get(value[1:], value)
+    return dtype(value.removeprefix("tl.")) if value.startswith("tl.") else value
 
 
 def _types(texts: Mapping[str, str]) -> dict[str, ArgumentType]:

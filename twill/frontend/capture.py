@@ -29,7 +29,7 @@ _LARGEST_I64 = 2**63 - 1
 class Launch:
     """One launch, or `count` that are alike.
 
-    types: parameter -> type in Triton's spelling. constants: parameter -> value (a dtype as `tl.float16`).
+    types: parameter -> type in Triton's spelling. constants: parameter -> value (`tl.fp16` a dtype, `@f` a function).
     divisible: the parameters whose value is a multiple of 16. shapes: tensor or descriptor -> extents. grid: programs.
     """
 
@@ -81,9 +81,13 @@ def capture(script: str | Path, argv: Sequence[str] = (), architecture: str = ""
         raise fail("missing-file", f"there is no file {script}")
     recorder = _Recorder()
     capability = FrontendOptions(architecture=architecture).capability
-    with pretended_gpu(capability, recorder), _arguments([str(path), *argv]), search_path(path.parent):
-        with user_code(path, recorder.launches):
-            runpy.run_path(str(path), run_name="__main__")
+    with (
+        pretended_gpu(capability, recorder),
+        _arguments([str(path), *argv]),
+        search_path(path.parent),
+        user_code(path, recorder.launches),
+    ):
+        runpy.run_path(str(path), run_name="__main__")
     if not recorder.launches:
         remedy = "give it the arguments with which it launches a kernel, after its name"
         raise fail("no-launch", "the script launches no Triton kernel", Location(str(script)), remedy)
@@ -163,11 +167,11 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 
 
 def _storable(value: Any) -> Any:
-    """A constant as JSON has it: a dtype as `tl.float16`, a function by its name."""
+    """A constant as JSON has it: a dtype as `tl.fp16`, a function as `@name`; `arguments.constant_value` reads it."""
     value = getattr(value, "value", value)
     if hasattr(value, "primitive_bitwidth"):
         return f"tl.{value}"
-    return getattr(value, "__name__", value) if callable(value) else value
+    return f"@{value.__name__}" if callable(value) else value
 
 
 # Files.

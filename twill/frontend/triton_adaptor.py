@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ir.diagnostics import missing
+from ir.diagnostics import fail, missing
 
 # Attribute on the module whose only purpose is to make it invalid, see `generic_text`.
 _MARK = "printed-generically"
@@ -39,6 +39,20 @@ def require_triton() -> Any:
         works = "graphs and PTX files can be scheduled without it"
         raise missing("triton", "pip install 'triton>=3.6,<3.10'", works) from None
     return triton
+
+
+def dtype(name: str) -> Any:
+    """Triton's dtype `float16` or `fp16`. Raises UserError (`unknown-dtype`)."""
+    require_triton()
+    import triton.language
+
+    found = getattr(triton.language, name, None)
+    if isinstance(found, triton.language.dtype):
+        return found
+    try:
+        return triton.language.dtype(name)
+    except AssertionError:
+        raise fail("unknown-dtype", f"`tl.{name}` is no dtype", remedy="write tl.float16 or the like") from None
 
 
 @functools.cache
