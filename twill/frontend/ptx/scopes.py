@@ -1,0 +1,110 @@
+"""Names in a function body: registers and labels of nested `{ }` scopes, renamed so that each is unique."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from twill.frontend.ptx.syntax import Register
+
+Path = tuple[int, ...]
+
+_NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
+_COMPONENT = re.compile(r"(.+)\.[xyzwrgba]")
+
+# Read-only registers that the machine sets; parts such as `.x` follow.
+_SPECIAL = """%tid %ntid %laneid %warpid %nwarpid %ctaid %nctaid %smid %nsmid %gridid %is_explicit_cluster %clusterid
+    %nclusterid %cluster_ctaid %cluster_nctaid %cluster_ctarank %cluster_nctarank %lanemask_eq %lanemask_le %lanemask_lt
+    %lanemask_ge %lanemask_gt %clock %clock_hi %clock64 %globaltimer %globaltimer_lo %globaltimer_hi
+    %reserved_smem_offset_begin %reserved_smem_offset_end %reserved_smem_offset_cap %reserved_smem_offset
+    %total_smem_size %aggr_smem_size %dynamic_smem_size %current_graph_exec"""
+SPECIAL_REGISTERS = frozenset(_SPECIAL.split())
+_NUMBERED_SPECIAL = re.compile(r"%(pm\d(_64)?|envreg\d+|reserved_smem_offset_\d)")
+
+
+def is_special(name: str) -> bool:
+    """True for `%tid.x`, `%pm3`, `%envreg0` and the like."""
+    stem = name.partition(".")[0]
+    return stem in SPECIAL_REGISTERS or _NUMBERED_SPECIAL.fullmatch(stem) is not None
+
+
+@dataclass
+class _Scope:
+    path: Path
+    registers: dict[str, Register] = field(default_factory=dict)
+    ranges: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def unique(self, name: str) -> str:
+        return name if len(self.path) == 1 else f"{name}.{self.path[-1]}"
+
+    def find(self, name: str) -> Register | None:
+        if name in self.registers:
+            return self.registers[name]
+        numbered = _NUMBERED.fullmatch(name)
+        count, kind = self.ranges.get(numbered[1], (0, "")) if numbered else (0, "")
+        if numbered is None or int(numbered[2]) >= count:
+            return None
+        return self.registers.setdefault(name, Register(self.unique(name), kind))
+
+
+@dataclass
+class Scopes:
+    """The scopes that are open at a point of the body, the function's own first."""
+
+    open: list[_Scope] = field(default_factory=lambda: [_Scope((0,))])
+    labels: dict[tuple[Path, str], str] = field(default_factory=dict)
+    count: int = 0
+
+    def enter(self) -> None:
+        """A `{`."""
+        self.count += 1
+        self.open.append(_Scope((*self.path, self.count)))
+
+    def leave(self) -> None:
+        """A `}`."""
+        self.open.pop()
+
+    @property
+    def path(self) -> Path:
+        """The numbers of the open scopes: where a name is looked up from."""
+        return self.open[-1].path
+
+    def declare(self, name: str, kind: str, count: int | None = None) -> None:
+        """`.reg .kind name;` or `.reg .kind name<count>;`."""
+        scope = self.open[-1]
+        if count is None:
+            scope.registers[name] = Register(scope.unique(name), kind)
+        else:
+            scope.ranges[name] = (count, kind)
+
+    def register(self, name: str) -> Register | None:
+        """The register that a name means here, innermost scope first; None if there is none.
+
+        >>> scopes = Scopes(); scopes.declare("%r", "b32", 4); scopes.register("%r3").name, scopes.register("%r4")
+        ('%r3', None)
+        >>> scopes.enter(); scopes.declare("%r3", "pred"); scopes.register("%r3")
+        Register(name='%r3.1', type='pred')
+        """
+        component = _COMPONENT.fullmatch(name)
+        names = (name, component[1]) if component else (name,)
+        found = (scope.find(n) for n in names for scope in reversed(self.open))
+        return next((register for register in found if register), None)
+
+    def label(self, name: str) -> str | None:
+        """Define a label here; its unique name, None if this scope has it already."""
+        if (self.path, name) in self.labels:
+            return None
+        unique = self.open[-1].unique(name)
+        self.labels[self.path, name] = unique
+        return unique
+
+    def resolve(self, path: Path, name: str) -> str | None:
+        """The unique name of the label that `name` means at `path`, after the body was read."""
+        candidates = (self.labels.get((p, name)) for p in _outward(path))
+        return next((label for label in candidates if label), None)
+
+
+def _outward(path: Path) -> Iterator[Path]:
+    for length in range(len(path), 0, -1):
+        yield path[:length]
