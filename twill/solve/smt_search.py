@@ -58,19 +58,22 @@ class Search:
         """Find the smallest II and refute the ones below; True where every II up to `last` is refuted.
 
         A schedule at one II, stretched by an idle slot, is a schedule at the next: feasibility is monotone, so one
-        refutation covers every smaller II. Steps double until one is feasible, then the interval is halved.
+        refutation covers every smaller II. After the first II comes the last, which tells whether there is a schedule
+        at all. Then steps double from the first II on, until halving what is left is shorter.
         """
         low, step, ii = first, 1, first
-        while low <= last and (self.best is None or low < self.best.ii):
+        while low < (last + 1 if self.best is None else self.best.ii):
             answer = self._ask(Question(ii))
             if answer is Verdict.REFUTED:
                 self.refuted_ii = max(self.refuted_ii, ii)
+            if isinstance(answer, Verdict):
                 low = ii + 1
-            elif answer is Verdict.UNKNOWN and (self.best is not None or ii == last):
-                break
-            step *= 2
-            ii = min(last, ii + step - 1) if self.best is None else (low + self.best.ii - 1) // 2
-        return low > last and self.best is None
+            if self.best is None:
+                ii = last
+            else:
+                ii = min(low + step - 1, (low + self.best.ii - 1) // 2)
+                step *= 2
+        return self.best is None and max(self.refuted_ii, first - 1) >= last
 
     def _minimise(self, name: str) -> None:
         """Lower one level of the objective as far as it goes, with the levels above it fixed, by halving."""
