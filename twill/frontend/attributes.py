@@ -55,7 +55,7 @@ _ENUMERATIONS: Mapping[str, tuple[int, str]] = {
 }
 # Values that say nothing of what the operation does.
 _DEFAULTS = ("#arith.fastmath<none>", "#arith.overflow<none>")
-_DEFAULT_NAMES = ("none", "evict_normal")
+_DEFAULT_VALUES = ("none", "evict_normal", ())
 _DIALECT_VALUE = re.compile(r"#[\w.]+<(.*)>")
 # Hexadecimal floats are bit patterns: bits -> struct codes of the integer and of the float.
 _PATTERNS = {"f16": ("<H", "<e"), "f32": ("<I", "<f"), "f64": ("<Q", "<d")}
@@ -87,7 +87,7 @@ def kernel_attributes(opcode: str, raw: Mapping[str, Any]) -> dict[str, Attribut
     """The attributes of an operation that a kernel keeps, in the order of their names."""
     spread = {**raw, **_cache_policy(raw.get("cachePolicy"))}
     named = {name: _attribute(opcode, name, value) for name, value in sorted(spread.items())}
-    return {name: value for name, value in named.items() if value is not None and value not in _DEFAULT_NAMES}
+    return {name: value for name, value in named.items() if value is not None and value not in _DEFAULT_VALUES}
 
 
 def _cache_policy(policy: Any) -> dict[str, Any]:

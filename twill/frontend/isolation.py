@@ -13,6 +13,8 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from typing import Any
 from ir.diagnostics import Diagnostic, Location, UserError, fail
 
 DEFAULT_TIMEOUT_S = 60.0
-# MLIR's form of a diagnostic: loc("file":3:25): error: text.
-_DIAGNOSTIC = re.compile(r'(?:loc\("(?P<file>[^"]*)":(?P<line>\d+):(?P<column>\d+)\)|[^:\n]*): error: (?P<text>[^\n]*)')
+# A place in MLIR's diagnostics: loc("file":3:25), or within loc(callsite("file":3:25 at ...)).
+_PLACE = re.compile(r'"([^"]*)":(\d+):(\d+)')
+_FATAL = re.compile(r"LLVM ERROR: ([^\n]*)")
 _REMEDY = "the file must be TTIR or TTGIR as the installed Triton prints it"
 
 
@@ -32,38 +35,52 @@ def parse_isolated(path: Path, capability: int, timeout_s: float = DEFAULT_TIMEO
     """
     if not path.is_file():
         raise fail("missing-file", f"there is no file {path}")
-    reply = _worker().ask({"path": str(path), "capability": capability}, timeout_s)
-    if "text" in reply:
-        return str(reply["text"])
-    log = str(reply.get("log", ""))
-    rule = str(reply["rule"])
-    raise UserError(*(_diagnostics(path, log) if rule == "mlir-syntax" else [_crash(path, rule, timeout_s)]))
+    request = {"path": str(path), "capability": capability}
+    worker = _worker()
+    reply = worker.ask(request, timeout_s)
+    if worker.tainted and reply["outcome"] != "mlir-syntax":
+        # A bad file can corrupt the worker's memory: what it says afterwards counts only from a fresh one.
+        worker.end()
+        worker = _worker()
+        reply = worker.ask(request, timeout_s)
+    if reply["outcome"] == "parsed":
+        return reply["text"]
+    worker.tainted = True
+    raise UserError(*_diagnostics(path, reply, timeout_s))
 
 
-def _diagnostics(path: Path, log: str) -> list[Diagnostic]:
-    found = [
-        Diagnostic("mlir-syntax", m["text"], Location(str(path), int(m["line"] or 0), int(m["column"] or 0)), _REMEDY)
-        for m in _DIAGNOSTIC.finditer(log)
-    ]
-    return found or [Diagnostic("mlir-syntax", "Triton cannot parse the file", Location(str(path)), _REMEDY)]
+def _diagnostics(path: Path, reply: Mapping[str, str], timeout_s: float) -> list[Diagnostic]:
+    whole = Location(str(path))
+    if reply["outcome"] == "mlir-timeout":
+        return [Diagnostic("mlir-timeout", f"Triton does not parse the file within {timeout_s:g} s", whole, _REMEDY)]
+    if reply["outcome"] == "mlir-crash":
+        why = _FATAL.search(reply["log"])
+        reason = f": {why.group(1)}" if why else ""
+        return [Diagnostic("mlir-crash", f"Triton's parser ends its own process{reason}", whole, _REMEDY)]
+    lines = [line.partition("error: ") for line in reply["log"].splitlines() if "error: " in line]
+    found = [Diagnostic("mlir-syntax", text, _place(path, prefix), _REMEDY) for prefix, _, text in lines]
+    return found or [Diagnostic("mlir-syntax", "Triton cannot parse the file", whole, _REMEDY)]
 
 
-def _crash(path: Path, rule: str, timeout_s: float) -> Diagnostic:
-    what = f"within {timeout_s:g} s" if rule == "mlir-timeout" else "without ending its own process"
-    return Diagnostic(rule, f"Triton does not parse the file {what}", Location(str(path)), _REMEDY)
+def _place(path: Path, prefix: str) -> Location:
+    """The first place in MLIR's location, which is in the file itself or in the source that its operations name."""
+    found = _PLACE.search(prefix)
+    return Location(found[1], int(found[2]), int(found[3])) if found else Location(str(path))
 
 
 @dataclass
 class _Worker:
-    """The other process."""
+    """The other process, and the file to which its native errors go. `tainted`: it has refused a file."""
 
     process: subprocess.Popen[str]
+    log: Path
+    tainted: bool = False
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, str]:
         """The reply; a dead or silent worker is a reply too."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None and stdout is not None
@@ -71,15 +88,21 @@ class _Worker:
         stdin.flush()
         ready, _, _ = select.select([stdout], [], [], timeout_s)
         line = stdout.readline() if ready else ""
+        log = self.log.read_text(errors="replace")
         if line:
-            reply: dict[str, Any] = json.loads(line)
-            return reply
+            return {**json.loads(line), "log": log}
+        self.end()
+        return {"outcome": "mlir-crash" if ready else "mlir-timeout", "log": log}
+
+    def end(self) -> None:
+        """Kill it."""
         self.process.kill()
-        self.process.wait()
-        return {"rule": "mlir-crash" if ready else "mlir-timeout"}
+        self.process.communicate()
 
 
 _current: list[_Worker] = []
+# Where workers write their errors; removed when this process ends.
+_folder: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _worker() -> _Worker:
@@ -88,38 +111,46 @@ def _worker() -> _Worker:
         return _current[0]
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    if not _folder:
+        _folder.append(tempfile.TemporaryDirectory(prefix="twill-"))
+    log = Path(_folder[0].name) / "errors"
+    log.touch()
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", __name__, str(log)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         env=environment,
     )
-    _current[:] = [_Worker(process)]
+    _current[:] = [_Worker(process, log)]
     return _current[0]
 
 
 # The worker's side.
 
 
-def _answer(request: dict[str, Any]) -> dict[str, str]:
-    from twill.frontend.compile_errors import captured_errors
+def _answer(request: Mapping[str, Any]) -> dict[str, str]:
     from twill.frontend.triton_adaptor import parse_module
 
-    with captured_errors() as log:
-        try:
-            return {"text": parse_module(request["path"], request["capability"])}
-        except (RuntimeError, ValueError) as error:
-            log.seek(0)
-            return {"rule": "mlir-syntax", "log": log.read() or f"error: {error}"}
+    try:
+        return {"outcome": "parsed", "text": parse_module(request["path"], request["capability"])}
+    except (RuntimeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return {"outcome": "mlir-syntax"}
 
 
-def _serve() -> None:
+def _serve(log: str) -> None:
+    """Answer line by line; what native code writes to file descriptor 2 goes to the log, emptied for each request."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    errors = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(errors, 2)
     for line in sys.stdin:
-        print(json.dumps(_answer(json.loads(line))), flush=True)
+        os.ftruncate(errors, 0)
+        reply = _answer(json.loads(line))
+        sys.stderr.flush()
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])
