@@ -45,6 +45,7 @@ def schedule(
     every legal number. joint: False for one instruction stream with no memories, registers or groups; None decides by
     the kind of source (instruction-level PTX is not joint). normalize: solve over small integer costs of at most this
     sum instead of raw cycles. certify: re-prove every negative claim with the SMT solver.
+    pins: a pin file, or "triton" for the stages of Triton's own pipeliner.
 
     Returns a Schedule whose status is optimal, feasible, infeasible or timeout. Raises ir.diagnostics.UserError for
     input that cannot be used, with place and remedy.
@@ -61,7 +62,7 @@ def schedule(
         max_stages=max_stages,
         max_ii=max_ii,
         forbid_register_handoff=forbid_register_handoff,
-        pins=Path(pins) if pins is not None else None,
+        pins=pins,
         solver=solver,
         normalize=normalize,
         certify=certify,

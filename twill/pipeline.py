@@ -17,9 +17,10 @@ from ir.loop import Kernel, Loop
 from ir.machine import Machine
 from ir.schedule import Conflict, Schedule, Status
 from ir.serialize import read_graph
+from twill.explain.why_not import why_not
 from twill.problem.check import check, is_negative_answer
 from twill.problem.pins import load_pins
-from twill.problem.problem import Problem
+from twill.problem.problem import Pins, Problem
 from twill.problem.verify import verify
 from twill.solve.protocol import Limits, Solver
 
@@ -31,6 +32,10 @@ SOLVERS = {
     "brute": ("twill.solve.brute", "Brute"),
 }
 DEFAULT_TARGET = "h100"
+# In place of a pin file: the stages that Triton's own pipeliner chose.
+TRITON_PINS = "triton"
+# Most seconds spent on saying why a problem is infeasible and what would help.
+CONFLICT_S = 30.0
 
 
 class InternalError(RuntimeError):
@@ -58,7 +63,7 @@ class Options:
     max_stages: int | None = None
     max_ii: int | None = None
     forbid_register_handoff: bool = False
-    pins: Path | None = None
+    pins: Path | str | None = None
     solver: str = "cpsat"
     normalize: int | None = None
     certify: bool = False
@@ -66,13 +71,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Instance:
-    """A loop ready to be scheduled; kernel and loop are None for a bare graph."""
+    """A loop ready to be scheduled; kernel and loop are None for a bare graph.
+
+    pipelined: the kernel with the stages of Triton's own pipeliner, where they are wanted as pins.
+    """
 
     graph: DependenceGraph
     machine: Machine
     kernel: Kernel | None = None
     loop: Loop | None = None
     joint: bool = True
+    pipelined: Kernel | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +128,10 @@ def instances(source: Any, options: Options, times: PassTimes) -> Iterator[Insta
     with times.measure("frontend"):
         kernel = load_kernel(source, machine, options)
         loop = choose_loop(kernel, options.loop)
+        pipelined = load_kernel(source, machine, options, pipelined=True) if options.pins == TRITON_PINS else None
     for subtile in _subtile_choices(kernel, loop, machine, options.subtile):
         with times.measure("lowering"):
-            instance = lower_loop(kernel, loop, machine, subtile)
+            instance = replace(lower_loop(kernel, loop, machine, subtile), pipelined=pipelined)
         yield instance
 
 
@@ -136,19 +146,44 @@ def make_problem(instance: Instance, options: Options) -> Problem:
         max_ii=options.max_ii,
         forbid_register_handoff=options.forbid_register_handoff,
     )
-    return problem if options.pins is None else replace(problem, pins=load_pins(options.pins, problem.graph))
+    return replace(problem, pins=_pins(instance, options.pins))
+
+
+def _pins(instance: Instance, pins: Path | str | None) -> Pins:
+    if pins is None:
+        return Pins()
+    if pins != TRITON_PINS:
+        return load_pins(Path(pins), instance.graph)
+    if instance.loop is None or instance.pipelined is None:
+        raise fail("no-kernel", f"--pins {TRITON_PINS} needs a Triton kernel", remedy="give a pin file instead")
+    from twill.frontend.triton_pipeliner import stage_pins
+
+    return stage_pins(instance.pipelined, instance.loop, instance.graph)
 
 
 def _schedule(instance: Instance, options: Options, limits: Limits, times: PassTimes) -> Outcome:
     problem = make_problem(instance, options)
+    solver = _solver(options)
     with times.measure("solve"):
-        schedule = solve(problem, _solver(options), limits)
+        schedule = solve(problem, solver, limits)
+    if schedule.status is Status.INFEASIBLE:
+        with times.measure("explain"):
+            schedule = _with_conflict(schedule, problem, limits)
     if options.certify:
         from twill.solve.certify import certify
 
         with times.measure("certify"):
             schedule = certify(problem, schedule, limits)
     return Outcome(schedule, problem, instance)
+
+
+def _with_conflict(schedule: Schedule, problem: Problem, limits: Limits) -> Schedule:
+    """The negative answer with its minimal conflict and the relaxations that help, as far as time allows."""
+    from twill.explain.conflict import explain_conflict
+
+    budget = replace(limits, time_s=min(CONFLICT_S, limits.time_s), started=time.monotonic())
+    conflict = explain_conflict(problem, find_solver("cpsat"), budget)
+    return schedule if conflict is None else replace(schedule, conflict=conflict)
 
 
 def _solver(options: Options) -> Solver:
@@ -182,7 +217,7 @@ def find_machine(target: Machine | str) -> Machine:
     return target if isinstance(target, Machine) else load_machine(target)
 
 
-def load_kernel(source: Any, machine: Machine, options: Options) -> Kernel:
+def load_kernel(source: Any, machine: Machine, options: Options, pipelined: bool = False) -> Kernel:
     """The kernel of a source spec, or of a Triton function object."""
     if isinstance(source, Kernel):
         return source
@@ -195,6 +230,7 @@ def load_kernel(source: Any, machine: Machine, options: Options) -> Kernel:
         num_warps=options.num_warps,
         num_stages=options.num_stages,
         architecture=machine.architecture,
+        pipelined=pipelined,
     )
     load = load_kernel if isinstance(source, str | Path) else load_function
     return load(source, chosen)
@@ -232,8 +268,9 @@ def read_bare_graph(path: Path, target: Machine | str | None) -> Instance:
 
 def lower_loop(kernel: Kernel, loop: Loop, machine: Machine, subtile: int) -> Instance:
     """The dependence graph of one loop; PTX loops are lowered at instruction level. Raises UserError if refused."""
-    if loop.refusal is not None:
-        raise fail("loop-refused", loop.refusal, loop.location)
+    refusals = [finding for finding in why_not(loop) if finding.rule != "loop-trip-count"]
+    if refusals:
+        raise UserError(*refusals)
     if kernel.dialect == "ptx":
         from twill.lowering.ptx import instruction_machine, lower_ptx
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ir.serialize import schedule_document, to_text
+from twill.explain.explain import explain
 from twill.pipeline import Outcome
 from twill.report import FORMATS
 
@@ -11,4 +12,10 @@ def render(outcome: Outcome, name: str) -> str:
     """The report called `name`; JSON is the document that `twill verify` reads."""
     if name == "json":
         return to_text(schedule_document(outcome.schedule))
-    return FORMATS[name].render(outcome.schedule)
+    text = FORMATS[name].render(outcome.schedule)
+    return f"{text.rstrip()}\n\n{explanation(outcome)}\n" if name == "table" else text
+
+
+def explanation(outcome: Outcome) -> str:
+    """Why the schedule is as it is, in words."""
+    return "\n".join(explain(outcome.schedule, outcome.problem).lines)

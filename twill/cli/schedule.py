@@ -44,7 +44,7 @@ class SubtileType(click.ParamType[Any]):
 @click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages; 1 forbids pipelining.")
 @click.option("--max-ii", type=click.IntRange(min=1), help="Give up above this II, in cycles.")
 @click.option("--forbid-register-handoff", is_flag=True, help="No register tile crosses warp groups.")
-@click.option("--pins", type=click.Path(path_type=Path), help="Groups, stages and order that are fixed (TOML).")
+@click.option("--pins", metavar="FILE|triton", help="Groups, stages and order that are fixed (TOML).")
 @click.option("--solver", default="cpsat", show_default=True, help="cpsat, smt, ims (heuristic) or brute (tiny).")
 @click.option("--normalize", type=click.IntRange(min=1), metavar="SUM", help="Solve over small costs of this sum.")
 @click.option("--certify", is_flag=True, help="Re-prove every negative claim with the SMT solver.")

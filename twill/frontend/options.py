@@ -19,6 +19,7 @@ class FrontendOptions:
 
     arguments: parameter -> type in Triton's spelling, see `twill.frontend.signature`. constants: parameter -> value.
     config_index: which configuration of @triton.autotune, the first by default. architecture: `sm_90` or the like.
+    pipelined: go on to TTGIR, where each operation has the stage that Triton's own pipeliner gave it.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class FrontendOptions:
     num_warps: int | None = None
     num_stages: int | None = None
     architecture: str = DEFAULT_ARCHITECTURE
+    pipelined: bool = False
 
     @property
     def capability(self) -> int:

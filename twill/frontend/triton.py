@@ -18,6 +18,7 @@ from twill.frontend.mlir import kernel_from_generic
 from twill.frontend.options import FrontendOptions
 from twill.frontend.signature import ALIGNMENT, ArgumentType
 from twill.frontend.triton_adaptor import compile_ttir
+from twill.frontend.triton_pipeliner import compile_pipelined
 
 if TYPE_CHECKING:
     from ir.task import Task
@@ -33,7 +34,7 @@ def load_function(function: Any, options: FrontendOptions, task: Choice | None =
         raise fail("no-kernel", f"{function!r} is no Triton kernel", remedy=remedy)
     request = settle(kernel, options, task or Choice())
     with told_to_the_user(kernel.function, kernel.location):
-        text = compile_ttir(kernel.function, request)
+        text = (compile_pipelined if options.pipelined else compile_ttir)(kernel.function, request)
     compiled = kernel_from_generic(text, kernel.location.file, warps=request.num_warps)
     settings = {"architecture": request.capability, "num_stages": request.num_stages}
     return replace(compiled, name=kernel_name(function), attributes=settings)

@@ -25,7 +25,7 @@ class _ScheduledError(Exception):
     """Not an error: unwinds Triton's compiler once the schedule is on the module."""
 
 
-def compile_scheduled(function: Any, request: Request) -> str:
+def compile_pipelined(function: Any, request: Request) -> str:
     """Compile a `triton.JITFunction` to TTGIR with the pipeliner's schedule; the module in generic form."""
     from triton.compiler.compiler import ASTSource
 
