@@ -71,6 +71,11 @@ class Access:
         return found[-1] if found else None
 
     @property
+    def inner_axis(self) -> int | None:
+        """The contiguous axis; the last one for a descriptor."""
+        return len(self.type.shape) - 1 if self.descriptor and self.type.shape else self.contiguous_axis
+
+    @property
     def is_dense(self) -> bool:
         """True for a rectangular tile of a strided array, masked by nothing but the array's bounds: TMA can load it."""
         if self.descriptor:
@@ -160,7 +165,15 @@ def _fills_zero(scope: Scope, operation: Operation) -> bool:
     """True where what a mask hides reads as zero, or as anything."""
     if not operation.attributes.get("has_other"):
         return True
-    return scope.splat(operation.operands[_MASK_OPERAND[operation.opcode] + 1]) == 0
+    other = operation.operands[_MASK_OPERAND[operation.opcode] + 1]
+    return scope.splat(other) == 0 or _is_descriptor_padding(scope, other)
+
+
+def _is_descriptor_padding(scope: Scope, name: str) -> bool:
+    """What a descriptor reads outside the array; TMA fills with either value."""
+    definition = scope.definitions.get(name)
+    chooses = isinstance(definition, Operation) and definition.opcode == "arith.select"
+    return chooses and isinstance(definition, Operation) and definition.operands[0].endswith(".padding")
 
 
 def _is_bounded(scope: Scope, affine: Affine, operation: Operation) -> bool:

@@ -40,6 +40,8 @@ class Affine:
 
     def _evaluate(self, name: str) -> Polynomial:
         definition = self.scope.definitions.get(name)
+        if name in self.scope.unit_strides:
+            return Polynomial.number(1)
         if name in self.opaque or definition is None:
             return self.symbol(name)
         if isinstance(definition, Operation):

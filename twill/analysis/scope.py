@@ -108,6 +108,16 @@ class Scope:
         own = {c.argument.name for c in loop.carried} | ({loop.induction.name} if loop.induction else set())
         return frozenset(own | {name for name, _ in _definitions(loop.body)})
 
+    @cached_property
+    def unit_strides(self) -> frozenset[str]:
+        """Arguments that are the last stride of a tensor descriptor, which is 1 (`x.stride.0`, `x.stride.1`, ...)."""
+        strides: dict[str, tuple[int, str]] = {}
+        for argument in self.kernel.arguments:
+            base, found, number = argument.name.rpartition(".stride.")
+            if found and number.isdecimal():
+                strides[base] = max(strides.get(base, (-1, "")), (int(number), argument.name))
+        return frozenset(name for _, name in strides.values())
+
     def splat(self, name: str) -> int | float | bool | None:
         """The number that a constant, or every element of a constant tile, is; None for anything else."""
         definition = self.definitions.get(name)

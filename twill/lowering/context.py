@@ -26,6 +26,7 @@ VIEWS = frozenset(
      "arith.bitcast", "tt.bitcast", "ttg.convert_layout"}
 )  # fmt: skip
 SOURCES = frozenset({"arith.constant", "tt.make_range", "tt.get_program_id", "tt.get_num_programs", "ub.poison"})
+_COLUMN_BYTES = 128 * 4
 DOTS = frozenset({"tt.dot", "tt.dot_scaled"})
 
 
@@ -53,7 +54,7 @@ class Context:
     affine: Affine = field(init=False)
     draft: Draft = field(default_factory=Draft)
     tiles: dict[tuple[str, int | None], Tile] = field(default_factory=dict)
-    moved: dict[tuple[Refs, str], Refs] = field(default_factory=dict)
+    moved: dict[tuple[Refs, str | None, str], Refs] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.affine = Affine(self.scope)
@@ -164,9 +165,9 @@ class Context:
             size = self.costs.registers(tile.type) if tile.name == tile.stored else self._stored_registers(tile.stored)
             self.draft.hold(Invariant(tile.stored, registers=size), reader)
         if tile.memory is Memory.SHARED:
-            return self._once(tile, "smem_load", self._shared_load)
+            return self.once(tile, "smem_load", self._shared_load)
         if tile.memory is Memory.TENSOR:
-            return self._once(tile, "tmem_load", self._tensor_load)
+            return self.once(tile, "tmem_load", self._tensor_load)
         return tile.refs
 
     def shared(self, tile: Tile, reader: str) -> Refs:
@@ -176,25 +177,31 @@ class Context:
             return ()
         if tile.memory is Memory.SHARED:
             return tile.refs
-        self.registers(tile, reader)
-        return self._once(tile, "smem_store", self._shared_store)
+        return self.once(tile, "smem_store", self._shared_store, self.registers)
 
     def tensor(self, tile: Tile, reader: str) -> Refs:
         """References to the tile in tensor memory; inserts a store to it."""
+        del reader
         if tile.memory is Memory.TENSOR:
             return tile.refs
-        self.registers(tile, reader)
-        return self._once(tile, "tmem_store", self._tensor_store)
+        return self.once(tile, "tmem_store", self._tensor_store, self.registers)
 
     def _stored_registers(self, stored: str) -> int:
         name, bracket, _ = stored.partition("[")
         return self.costs.registers(self.type_of(name, 0 if bracket else None))
 
-    def _once(self, tile: Tile, move: str, make: Callable[[Tile, str], DraftOp]) -> Refs:
-        key = (tile.refs, move)
+    def once(
+        self,
+        tile: Tile,
+        move: str,
+        make: Callable[[Tile, str], DraftOp],
+        source: Callable[[Tile, str], Refs] | None = None,
+    ) -> Refs:
+        """Insert a move of the tile, made by `make`, unless it is there; `source` brings the tile to its start."""
+        key = (tile.refs, tile.stored or tile.name, move)
         if key not in self.moved:
             name = self.draft.unique(bracketed(f"{tile.name}.{move}", tile.copy))
-            refs = tile.refs if move.endswith("_load") else self.registers(tile, name)
+            refs = source(tile, name) if source else tile.refs
             self.moved[key] = self.draft.add(make(tile, name), refs)
         return self.moved[key]
 
@@ -208,13 +215,13 @@ class Context:
         return self.in_shared(op, tile.type)
 
     def _tensor_load(self, tile: Tile, name: str) -> DraftOp:
-        cycles = tile.type.bytes / self.costs.rate("tmem_load_bytes_per_cycle")
+        cycles = tensor_bytes(tile.type) / self.costs.rate("tmem_load_bytes_per_cycle")
         depth, issue = self.costs.cycles("tmem_load_latency_cycles"), self.costs.cycles("tmem_load_issue_cycles")
         op = DraftOp(name, "tmem_load", "tmem_load", cycles, depth, issue, asynchronous=True)
         return self.in_registers(op, tile.type)
 
     def _tensor_store(self, tile: Tile, name: str) -> DraftOp:
-        cycles = tile.type.bytes / self.costs.rate("tmem_store_bytes_per_cycle")
+        cycles = tensor_bytes(tile.type) / self.costs.rate("tmem_store_bytes_per_cycle")
         op = DraftOp(name, "tmem_store", "tmem_store", cycles, self.costs.cycles("tmem_store_latency_cycles"))
         return replace(
             op,
@@ -261,6 +268,11 @@ def tensor_columns(tile: Type) -> int:
     for extent in outer:
         layers *= extent
     return layers * -(-columns * tile.element_bits // 32)
+
+
+def tensor_bytes(tile: Type) -> int:
+    """Bytes that a load or store of the tile moves: whole columns of 128 lanes, used or not."""
+    return tensor_columns(tile) * _COLUMN_BYTES
 
 
 def _addresses(scope: Scope) -> frozenset[str]:

@@ -28,7 +28,8 @@ class Tile:
     """A value of one copy of the body, and where it is.
 
     memory: None for what costs nothing to hold (addresses, indices, constants, scalars). refs: the ops whose results
-    it depends on. stored: the invariant that it is read from. transposed: a view, with axes exchanged.
+    it depends on. stored: the invariant that it is read from. transposed: a view, with axes exchanged. inner: the axis
+    along which neighbours are adjacent in shared memory, where that is known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Tile:
     memory: Memory | None = None
     stored: str | None = None
     transposed: bool = False
+    inner: int | None = None
     copy: int | None = None
 
 

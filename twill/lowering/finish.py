@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ir.graph import Edge, Invariant, Op
 from ir.types import Memory
-from twill.lowering.draft import Draft, DraftEdge, DraftOp
+from twill.lowering.draft import Draft, DraftEdge, DraftOp, Ref
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,14 @@ class Finisher:
 
     def _is_last_reader(self, edge: DraftEdge) -> bool:
         """True where all other readers come surely before."""
-        return all(
-            other.source.distance <= edge.source.distance and edge.target in self.followers[other.target]
-            for other in self.readers[edge.source.op]
-            if other is not edge
-        )
+        return all(self._is_before(other, edge) for other in self.readers[edge.source.op] if other is not edge)
+
+    def _is_before(self, other: DraftEdge, edge: DraftEdge) -> bool:
+        """True where `other` has read a value before `edge` reads the same one."""
+        distance = edge.source.distance - other.source.distance
+        if distance >= 0 and edge.target in self.followers[other.target]:
+            return True
+        return any(e.source == Ref(other.target, distance) and e.target == edge.target for e in self.drafts)
 
 
 def _reach(after: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:

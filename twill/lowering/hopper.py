@@ -17,6 +17,7 @@ from twill.lowering.products import (
 from twill.lowering.rules import name_of, tile_of
 
 ROWS = 64  # of one wgmma, PTX ISA
+_EITHER_MAJOR_BITS = 16
 _TYPES = ("fp16", "bf16", "tf32", "fp8", "int8")
 
 
@@ -26,7 +27,7 @@ def _dot(context: Context, operation: Operation, copy: int | None) -> Tile:
         return multiply_synchronously(context, operation, copy)
     name = name_of(context, operation, copy)
     a, from_shared = _first_operand(context, context.tile(operation.operands[0], copy), name)
-    b = context.shared(context.tile(operation.operands[1], copy), name)
+    b = _along_k(context, context.tile(operation.operands[1], copy), 0, name)
     op = DraftOp(
         name,
         operation.opcode,
@@ -52,7 +53,23 @@ def _first_operand(context: Context, tile: Tile, reader: str) -> tuple[Refs, boo
     """A computed tile goes in from registers, unless it is read transposed."""
     if tile.memory is Memory.REGISTERS and not tile.transposed:
         return context.registers(tile, reader), False
-    return context.shared(tile, reader), True
+    return _along_k(context, tile, 1, reader), True
+
+
+def _along_k(context: Context, tile: Tile, k_axis: int, reader: str) -> Refs:
+    """wgmma reads operands whose elements are not 16 bits wide only with k adjacent (PTX ISA): else transpose them."""
+    fits = tile.type.element_bits == _EITHER_MAJOR_BITS or tile.inner in (None, k_axis)
+    if fits or tile.memory is not Memory.SHARED:
+        return context.shared(tile, reader)
+    return context.once(tile, "transpose", lambda source, name: _transpose(context, source, name))
+
+
+def _transpose(context: Context, tile: Tile, name: str) -> DraftOp:
+    """Through registers, back to shared memory."""
+    costs = context.costs
+    depth = sum(map(costs.cycles, ("smem_load_latency_cycles", "smem_store_latency_cycles", "fence_cycles")))
+    op = DraftOp(name, "transpose", "lsu", 2 * costs.shared_memory(tile.type.bytes), depth)
+    return context.in_shared(op, tile.type)
 
 
 def tensor_cycles(context: Context, product: Product, a_from_shared: bool, rows: int) -> float:

@@ -7,6 +7,7 @@ from ir.graph import DependenceGraph
 from ir.loop import Kernel, Loop
 from ir.machine import Machine
 from twill.analysis.scope import Scope
+from twill.lowering.accumulators import overwrite_edges
 from twill.lowering.ampere import AMPERE
 from twill.lowering.blackwell import BLACKWELL, SMALLEST_ROWS
 from twill.lowering.context import Context, Family
@@ -53,6 +54,7 @@ def lower(
     performed = _lower_body(context)
     context.draft.edges += order_edges(context, performed, assume_distinct_arguments)
     edges = fuse(context.draft, resolve(context))
+    edges += overwrite_edges(context.draft, edges)
     finisher = Finisher(context.draft, tuple(edges))
     return DependenceGraph(
         name=f"{kernel.name}:{loop.name}",

@@ -9,8 +9,8 @@ from twill.analysis.access import Access, Effect
 from twill.analysis.memory import MemoryDependence, memory_dependences
 from twill.lowering.context import Context
 from twill.lowering.draft import DraftEdge, Ref
+from twill.lowering.rules import BARRIERS
 
-BARRIERS = frozenset({"gpu.barrier", "ttg.barrier", "ttg.local_barrier"})
 # Op names of each operation, by the operation's identity, with the copy that each is of.
 Performed = Mapping[int, tuple[tuple[str, int | None], ...]]
 

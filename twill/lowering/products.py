@@ -58,28 +58,35 @@ def product_of(context: Context, operation: Operation, copy: int | None) -> Prod
     result = context.type_of(operation.results[0].name, copy)
     *outer, m, n = result.shape
     passes, key = _rate_key(context, operation, a, result)
-    return Product(math.prod(outer), m, n, a.shape[-1], a, key, passes)
+    # Two fp4 numbers share a byte.
+    packed = operation.attributes.get("a_elem_type") == "e2m1"
+    k = a.shape[-1] * (2 if packed else 1)
+    return Product(math.prod(outer), m, n, k, Type("f4E2M1FN") if packed else a, key, passes)
 
 
 def _rate_key(context: Context, operation: Operation, a: Type, result: Type) -> tuple[int, str]:
     precision = str(operation.attributes.get("inputPrecision", "tf32"))
+    if operation.opcode == "tt.dot_scaled":
+        return 1, _scaled_key(context, operation)
     key = "fp8" if a.element.startswith("f8") else _RATE_KEYS.get(a.element, a.element)
     passes = 1
     if a.element == "f32":
         passes, key = _PASSES.get(precision, (1, "fp32" if precision == "ieee" else "tf32"))
     if result.element == "f16" and f"tensor_{key}_fp16acc_flop_per_cycle" in context.machine.rates:
         key += "_fp16acc"
-    if operation.opcode == "tt.dot_scaled":
-        key = _scaled_key(operation)
     if key != "fp32" and f"tensor_{key}_flop_per_cycle" not in context.machine.rates:
         message = f"the tensor cores of {context.machine.name} ({context.machine.architecture}) take no {a.element}"
         raise fail("unsupported-type", f"{message} operands ({key})", operation.location, "convert the operands")
     return passes, key
 
 
-def _scaled_key(operation: Operation) -> str:
+def _scaled_key(context: Context, operation: Operation) -> str:
+    """Products with a scale for each block exist where there is a rate for fp4."""
+    if "tensor_fp4_flop_per_cycle" not in context.machine.rates:
+        message = f"{context.machine.name} ({context.machine.architecture}) has no block-scaled products"
+        raise fail("unsupported-type", message, operation.location, "scale the operands, and use a plain product")
     kinds = {str(operation.attributes.get(name, "")) for name in ("a_elem_type", "b_elem_type")}
-    return "fp4" if kinds == {"e2m1"} else "mxfp8"
+    return "fp4" if kinds == {"e2m1"} else "fp8"
 
 
 def accumulator_edges(refs: Refs) -> tuple[DraftEdge, ...]:

@@ -18,6 +18,7 @@ from twill.lowering.context import DOTS, SOURCES, VIEWS, Context
 from twill.lowering.draft import DraftOp, Refs, Tile, bracketed
 from twill.lowering.work import ESTIMATED, FREE, WORK
 
+BARRIERS = frozenset({"gpu.barrier", "ttg.barrier", "ttg.local_barrier"})
 Rule = Callable[[Context, Operation, int | None], None]
 
 
@@ -80,7 +81,16 @@ def _view(context: Context, operation: Operation, copy: int | None) -> None:
     for value in operation.results:
         flipped = source.transposed != (operation.opcode == "tt.trans")
         type_ = context.type_of(value.name, copy)
-        context.define(value.name, copy, replace(source, type=type_, refs=refs, transposed=flipped))
+        inner = _inner_axis(operation, source)
+        context.define(value.name, copy, replace(source, type=type_, refs=refs, transposed=flipped, inner=inner))
+
+
+def _inner_axis(operation: Operation, source: Tile) -> int | None:
+    """The axis of a view that is adjacent in shared memory."""
+    order = operation.attributes.get("order")
+    if isinstance(order, tuple) and source.inner in order:
+        return order.index(source.inner)
+    return None if operation.opcode in ("tt.trans", "tt.reshape", "tt.expand_dims") else source.inner
 
 
 def _elementwise(context: Context, operation: Operation, copy: int | None) -> None:
@@ -215,7 +225,9 @@ def tile_of(context: Context, operation: Operation, copy: int | None, refs: Refs
     """The tile of an operation's first result."""
     value = operation.results[0].name
     own = copy if context.split.is_split(value) else None
-    return Tile(value, context.type_of(value, copy), refs, memory, copy=own)
+    access = context.accesses.get(id(operation))
+    inner = access.inner_axis if access else None
+    return Tile(value, context.type_of(value, copy), refs, memory, copy=own, inner=inner)
 
 
 def _store(context: Context, operation: Operation, copy: int | None) -> None:
@@ -303,10 +315,22 @@ def _dot(context: Context, operation: Operation, copy: int | None) -> None:
 
 
 def _barrier(context: Context, operation: Operation, copy: int | None) -> None:
-    """All threads meet; what came before and what comes after is ordered by `order_barriers`."""
+    """All threads meet; `order_edges` keeps what comes before and after in place."""
     depth = context.costs.cycles("named_barrier_cycles")
     name = bracketed(operation.opcode.rpartition(".")[2], copy)
     context.draft.add(DraftOp(name, operation.opcode, None, 0, depth, 1, location=operation.location), ())
+
+
+def _ignored(context: Context, operation: Operation, copy: int | None) -> None:
+    """Output for people: left out, and said so."""
+    del copy
+    context.draft.note(f"`{operation.opcode}` at {operation.location} is left out of the schedule")
+
+
+def _descriptor(context: Context, operation: Operation, copy: int | None) -> None:
+    """A descriptor made in the loop: its cost is not known."""
+    context.draft.note(f"the cost of `{operation.opcode}` at {operation.location} inside the loop is not counted")
+    _free(context, operation, copy)
 
 
 _COSTLESS = frozenset(WORK) | VIEWS | SOURCES | FREE
@@ -319,6 +343,9 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("tt.store", "tt.descriptor_store", "tt.descriptor_scatter", "tt.descriptor_reduce"), _store),
     **dict.fromkeys(("tt.atomic_rmw", "tt.atomic_cas"), _store),
     **dict.fromkeys(("tt.gather", "tt.cat", "tt.histogram"), _through_shared),
+    **dict.fromkeys(BARRIERS, _barrier),
+    **dict.fromkeys(("tt.print", "tt.assert"), _ignored),
+    "tt.make_tensor_descriptor": _descriptor,
     "tt.reduce": _reduce,
     "tt.scan": _scan,
 }

@@ -108,14 +108,22 @@ def _is_index(dimensions: Dimensions, name: str) -> bool:
     type_, definition = dimensions.scope.types[name], dimensions.scope.definitions.get(name)
     if type_.pointer or not type_.shape:
         return True
-    if type_.element == "i1" or not type_.element.startswith("i"):
+    if not type_.element.startswith("i"):
         return False
+    if type_.element == "i1":
+        return _is_spread_mask(dimensions.scope, name)
     if isinstance(definition, Operation):
         known = definition.opcode in _INDEX_SOURCES or definition.opcode.startswith(_INDEX_OPERATIONS)
         return known and all(map(dimensions.is_index, definition.operands))
     if isinstance(definition, LoopArgument | LoopResult):
         return dimensions.is_index(definition.carried.initial) and dimensions.is_index(definition.carried.yielded)
     return True
+
+
+def _is_spread_mask(scope: Scope, name: str) -> bool:
+    """True for a mask spread along an axis: one such tile may serve loads and selects over different dimensions."""
+    definition = scope.definitions.get(name)
+    return isinstance(definition, Operation) and definition.opcode in ("tt.broadcast", "tt.splat")
 
 
 @dataclass(frozen=True)
@@ -260,14 +268,33 @@ def _transpose(d: Dimensions, op: Operation) -> None:
 
 
 def _reshape(d: Dimensions, op: Operation) -> None:
-    """Axes that keep their extent from the left are walked together, the rest is mixed."""
-    old, new = d.shape(op.operands[0]), d.shape(op.results[0].name)
-    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    for axis in range(same):
-        d.join((op.operands[0], axis), (op.results[0].name, axis))
-    for name, shape in ((op.operands[0], old), (op.results[0].name, new)):
-        for axis in range(same, len(shape)):
-            d.mark((name, axis), MIXED, op)
+    """Axes that keep their extent are walked together, those that are cut or merged are mixed."""
+    source, result = op.operands[0], op.results[0].name
+    for old, new in _groups(d.shape(source), d.shape(result)):
+        if len(old) == len(new) == 1:
+            d.join((source, old[0]), (result, new[0]))
+            continue
+        for name, axes in ((source, old), (result, new)):
+            for axis in axes:
+                d.mark((name, axis), MIXED, op)
+
+
+def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:
+    """Smallest groups of axes, without those of extent 1, that hold the same elements before and after a reshape.
+
+    >>> list(_groups((1, 128, 64), (128, 8, 8)))
+    [([1], [0]), ([2], [1, 2])]
+    """
+    left, right = ([(i, n) for i, n in enumerate(shape) if n > 1] for shape in (old, new))
+    while left and right:
+        (i, m), (j, n) = left.pop(0), right.pop(0)
+        group = [i], [j]
+        while m != n:
+            side, rest = (0, left) if m < n else (1, right)
+            axis, extent = rest.pop(0)
+            group[side].append(axis)
+            m, n = (m * extent, n) if side == 0 else (m, n * extent)
+        yield group
 
 
 def _leading(d: Dimensions, op: Operation) -> None:
