@@ -1,0 +1,99 @@
+"""The whole joint problem at one II: frame, storage and groups together, and what a solution says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ortools.sat.python import cp_model
+
+from twill.solve.joint_frame import Frame, make_frame
+from twill.solve.joint_groups import Groups, add_groups
+from twill.solve.joint_instance import Instance
+from twill.solve.joint_run import Answer
+from twill.solve.joint_storage import Storage, add_memories, add_register_energy
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Issue times from 0 on and groups, by op index, at one II."""
+
+    ii: int
+    times: tuple[int, ...]
+    groups: tuple[int, ...]
+
+    def length(self, spans: tuple[int, ...]) -> int:
+        """End of the last op."""
+        return max(t + span for t, span in zip(self.times, spans, strict=True))
+
+
+@dataclass
+class Model:
+    """A frame with or without groups; `fixed_crossings` edges cross in any case, `open_crossings` counts the others."""
+
+    frame: Frame
+    groups: Groups | None = None
+
+    @property
+    def cp(self) -> cp_model.CpModel:
+        """The CP-SAT model."""
+        return self.frame.model
+
+    def hint(self, solution: Solution | None) -> None:
+        """Start the search from a solution of the same II (groups only as far as they exist here)."""
+        if solution is None or solution.ii != self.frame.ii:
+            return
+        for v, time in enumerate(solution.times):
+            self.cp.add_hint(self.frame.times[v], time)
+            self.cp.add_hint(self.frame.slots[v], time % self.frame.ii)
+            for g, literal in (self.groups.member[v] if self.groups else {}).items():
+                self.cp.add_hint(literal, g == solution.groups[v])
+
+    def length(self) -> cp_model.IntVar:
+        """A variable that is at least the length."""
+        frame = self.frame
+        least = int((frame.heads + frame.tails).max())
+        length: cp_model.IntVar = self.cp.new_int_var(least, frame.length, "length")
+        for v, time in enumerate(frame.times):
+            self.cp.add(length >= time + int(frame.tails[v]))
+        return length
+
+    def anchor(self) -> None:
+        """Break the rotation symmetry: an op of the busiest unit issues in slot 0. Shifts times by up to one II."""
+        ops = self.frame.instance.problem.graph.ops
+        load = {unit: sum(op.occupancy_cycles for op in ops if op.unit == unit) for unit in {op.unit for op in ops}}
+        first = max(range(len(ops)), key=lambda v: (load[ops[v].unit] if ops[v].unit else -1, -v))
+        self.cp.add(self.frame.slots[first] == 0)
+
+    def read(self, answer: Answer) -> Solution:
+        """The solution found, shifted so that the first op issues at 0."""
+        times = [answer.solver.value(t) for t in self.frame.times]
+        first = min(times)
+        return Solution(self.frame.ii, tuple(t - first for t in times), self._read_groups(answer))
+
+    def _read_groups(self, answer: Answer) -> tuple[int, ...]:
+        if self.groups is None:
+            return (0,) * len(self.frame.times)
+        chosen = ([g for g, literal in member.items() if answer.solver.value(literal)] for member in self.groups.member)
+        return tuple(groups[0] for groups in chosen)
+
+
+def base_model(instance: Instance, ii: int, length: int) -> Model | None:
+    """The relaxation without groups: times, units, memories, and registers on average. None where it cannot hold."""
+    frame = make_frame(instance, ii, length)
+    if frame is None:
+        return None
+    storage = Storage(frame)
+    add_memories(frame, storage)
+    add_register_energy(frame, storage)
+    return None if frame.impossible else Model(frame)
+
+
+def full_model(instance: Instance, ii: int, length: int) -> Model | None:
+    """The problem itself; None where bounds alone rule it out."""
+    frame = make_frame(instance, ii, length) if instance.conflict is None else None
+    if frame is None:
+        return None
+    storage = Storage(frame)
+    add_memories(frame, storage)
+    groups = add_groups(frame, storage)
+    return None if groups is None or frame.impossible else Model(frame, groups)

@@ -1,0 +1,215 @@
+"""Storage on the ring of slots: lifetimes as whole turns plus one arc, in-place chains as one tenancy.
+
+Where u's result passes its storage to v in place, both are one tenancy, and a chain that closes around the loop
+holds its storage forever: the model then need not find that out by search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from ortools.sat.python import cp_model
+
+from twill.problem.problem import Family
+from twill.solve.joint_frame import Frame
+from twill.solve.joint_instance import Reader, Value
+
+
+@dataclass(frozen=True)
+class Tenancy:
+    """`size` held from t(first) to the end of `last`, `distance` iterations on: values that hand over in place."""
+
+    first: Value
+    last: Value
+    distance: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Arc:
+    """A tenancy on the ring: `turns` times all slots and the arc of `rest` cycles from `start` on; lives `live`."""
+
+    start: cp_model.IntVar
+    turns: cp_model.IntVar
+    rest: cp_model.IntVar
+    end: cp_model.IntVar
+    live: cp_model.IntVar
+    most_turns: int
+
+
+class Storage:
+    """Lifetimes of one frame, made once and shared by all memories and groups."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self._arcs: dict[tuple[int, int], Arc] = {}
+
+    def arc(self, tenancy: Tenancy, most_cycles: int) -> Arc:
+        """The arc of a tenancy that cannot live longer than `most_cycles`."""
+        key = (tenancy.first.op, tenancy.last.op)
+        if key not in self._arcs:
+            self._arcs[key] = self._make(tenancy, most_cycles)
+        return self._arcs[key]
+
+    def _make(self, tenancy: Tenancy, most_cycles: int) -> Arc:
+        frame, model, ii = self.frame, self.frame.model, self.frame.ii
+        low, high = tenure_bounds(frame, tenancy)
+        high = min(high, most_cycles)
+        if low > high:
+            frame.refute()
+            high = low
+        live = model.new_int_var(low, high, "")
+        start = frame.times[tenancy.first.op]
+        for offset, op in _ends(frame, tenancy):
+            model.add(live >= frame.times[op] - start + offset)
+        turns, rest = model.new_int_var(low // ii, high // ii, ""), model.new_int_var(0, ii - 1, "")
+        model.add(live == turns * ii + rest)
+        slot = frame.slots[tenancy.first.op]
+        end = model.new_int_var(0, 2 * ii, "")
+        model.add(end == slot + rest)
+        return Arc(slot, turns, rest, end, live, high // ii)
+
+    def occupy(
+        self, arc: Arc, size: int, presence: cp_model.IntVar | None = None
+    ) -> list[tuple[cp_model.IntervalVar, cp_model.LinearExprT]]:
+        """Intervals with demands that cover the ring's slots as the arc does, where `presence` holds."""
+        model, ii = self.frame.model, self.frame.ii
+        pieces: list[tuple[cp_model.IntervalVar, cp_model.LinearExprT]] = []
+        for shift in (0, ii):
+            start, end = arc.start - shift, arc.end - shift
+            pieces.append((_interval(model, start, arc.rest, end, presence), size))
+        if arc.most_turns:
+            pieces.append((_interval(model, 0, ii, ii, presence), size * arc.turns))
+        return pieces
+
+
+def _interval(
+    model: cp_model.CpModel,
+    start: cp_model.LinearExprT,
+    size: cp_model.LinearExprT,
+    end: cp_model.LinearExprT,
+    presence: cp_model.IntVar | None,
+) -> cp_model.IntervalVar:
+    if presence is None:
+        return model.new_interval_var(start, size, end, "")
+    return model.new_optional_interval_var(start, size, end, presence, "")
+
+
+def _ends(frame: Frame, tenancy: Tenancy) -> list[tuple[int, int]]:
+    """(offset, op): the tenancy lasts to t(op) + offset at least."""
+    last, shift = tenancy.last, tenancy.distance * frame.ii
+    readers = [(_held(frame, r) + shift, r.op) for r in last.readers]
+    return [(last.span_cycles + shift, last.op), *readers]
+
+
+def _held(frame: Frame, reader: Reader) -> int:
+    return reader.distance * frame.ii + reader.held_cycles
+
+
+def life_bounds(frame: Frame, value: Value) -> tuple[int, int]:
+    """Least and most cycles that a value can live."""
+    low = high = value.span_cycles
+    for r in value.readers:
+        gap = frame.gap(value.op, r.op)
+        low, high = max(low, gap[0] + _held(frame, r)), max(high, gap[1] + _held(frame, r))
+    return low, high
+
+
+def tenure_bounds(frame: Frame, tenancy: Tenancy) -> tuple[int, int]:
+    """Least and most cycles that a tenancy can last."""
+    low, high = life_bounds(frame, tenancy.last)
+    if tenancy.first is tenancy.last:
+        return low, high
+    gap, shift = frame.gap(tenancy.first.op, tenancy.last.op), tenancy.distance * frame.ii
+    return low + gap[0] + shift, high + gap[1] + shift
+
+
+def add_memories(frame: Frame, storage: Storage) -> None:
+    """Shared and tensor memory hold what is live at every slot."""
+    machine, invariants = frame.instance.problem.machine, frame.instance.problem.graph.invariants
+    memories = (
+        (Family.SMEM, machine.smem_bytes, sum(i.smem_bytes for i in invariants), "smem_bytes"),
+        (Family.TMEM, machine.tmem_columns, sum(i.tmem_columns for i in invariants), "tmem_columns"),
+    )
+    for family, limit, held, attribute in memories:
+        if limit is not None and frame.instance.holds(family):
+            sizes = {value: getattr(value, attribute) for value in frame.instance.values}
+            _add_memory(frame, storage, {value: size for value, size in sizes.items() if size}, limit - held)
+
+
+def _add_memory(frame: Frame, storage: Storage, sizes: Mapping[Value, int], room: int) -> None:
+    forever, tenancies = tenancies_of(frame, sizes)
+    room -= forever
+    if room < 0 or sum(x.size * tenure_bounds(frame, x)[0] for x in tenancies) > room * frame.ii:
+        frame.refute()
+        return
+    if sum(x.size * -(-tenure_bounds(frame, x)[1] // frame.ii) for x in tenancies) <= room:
+        return
+    arcs = [(storage.arc(x, room * frame.ii // x.size), x.size) for x in tenancies]
+    pieces = [piece for arc, size in arcs for piece in storage.occupy(arc, size)]
+    frame.model.add_cumulative([i for i, _ in pieces], [d for _, d in pieces], room)
+    # Implied: the average over the ring. It bounds lifetimes long before the arcs are placed.
+    frame.model.add(sum(size * arc.live for arc, size in arcs) <= room * frame.ii)
+
+
+def tenancies_of(frame: Frame, sizes: Mapping[Value, int]) -> tuple[int, list[Tenancy]]:
+    """Storage held forever (in-place chains that close around the loop), and the tenancies of the rest."""
+    by_op = {value.op: value for value in sizes}
+    heirs: dict[int, tuple[int, int]] = {}
+    for value, size in sizes.items():
+        heir = next((r for r in value.readers if _inherits(frame, value, r, size, by_op, sizes, heirs)), None)
+        if heir is not None:
+            heirs[value.op] = (heir.op, heir.distance)
+    inherited = {heir for heir, _ in heirs.values()}
+    chains = [_chain(v, heirs) for v in by_op if v not in inherited]
+    tenancies = [Tenancy(by_op[ops[0]], by_op[ops[-1]], distance, sizes[by_op[ops[0]]]) for ops, distance in chains]
+    in_chains = {v for ops, _ in chains for v in ops}
+    forever = sum(heirs[v][1] * sizes[by_op[v]] for v in by_op if v not in in_chains)
+    return forever, tenancies
+
+
+def _inherits(
+    frame: Frame,
+    value: Value,
+    reader: Reader,
+    size: int,
+    by_op: Mapping[int, Value],
+    sizes: Mapping[Value, int],
+    heirs: Mapping[int, tuple[int, int]],
+) -> bool:
+    """True where the reader takes over the same size in place and nothing can hold the value afterwards."""
+    taken = reader.op in {heir for heir, _ in heirs.values()}
+    if not reader.in_place or taken or sizes.get(by_op.get(reader.op, value)) != size or reader.op not in by_op:
+        return False
+    handover = reader.distance * frame.ii
+    others = (r for r in value.readers if r is not reader)
+    if frame.gap(value.op, reader.op)[0] + handover < value.span_cycles:
+        return False
+    return all(frame.gap(r.op, reader.op)[0] + handover >= _held(frame, r) for r in others)
+
+
+def _chain(start: int, heirs: Mapping[int, tuple[int, int]]) -> tuple[list[int], int]:
+    ops, total = [start], 0
+    while ops[-1] in heirs:
+        heir, distance = heirs[ops[-1]]
+        ops.append(heir)
+        total += distance
+    return ops, total
+
+
+def add_register_energy(frame: Frame, storage: Storage) -> None:
+    """Implied by all groups together: registers x cycles x warps of the values fit the register file's average."""
+    if not frame.instance.has_registers:
+        return
+    machine, ops = frame.instance.problem.machine, frame.instance.problem.graph.ops
+    most = machine.max_registers_per_thread - machine.reserved_registers
+    held = [v for v in frame.instance.values if v.registers]
+    if any(v.registers > most for v in held):
+        frame.refute()
+        return
+    arcs = {v: storage.arc(Tenancy(v, v, 0, v.registers), most * frame.ii // v.registers) for v in held}
+    terms = [ops[v.op].warps * v.registers * arc.live for v, arc in arcs.items()]
+    total = (machine.registers_per_sm or 0) // machine.threads_per_warp
+    frame.model.add(reduce(lambda a, b: a + b, terms, 0) <= total * frame.ii)
