@@ -1,141 +1,56 @@
-"""Iterative modulo scheduling: a fast heuristic that places ops by height and evicts what is in the way.
-
-B. R. Rau, "Iterative modulo scheduling: an algorithm for software pipelining loops", MICRO-27, 1994.
-"""
+"""The heuristic solver `ims`: iterative modulo scheduling at growing intervals until one succeeds."""
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, replace
 
-from twill.solve.modulo_system import NO_UNIT, System
+from ir.schedule import Level, Schedule
+from twill.problem.problem import Problem
+from twill.solve.ims_placement import schedule_at
+from twill.solve.modulo_answer import Opening, Proven, found, ii_level, not_found
+from twill.solve.modulo_system import System
+from twill.solve.protocol import Limits
 
-# Placements allowed per op at one interval; Rau finds that 2 nearly always suffice, evictions cost little here.
-_BUDGET_RATIO = 6
-
-
-def schedule_at(system: System, ii: int, budget_ratio: int = _BUDGET_RATIO) -> list[int] | None:
-    """Times of all ops at an interval, the earliest 0, or None where the budget ran out. Ignores stage limits."""
-    heads = system.heads(ii)
-    if heads is None:
-        return None
-    times = _Placement(system, ii, heads, system.tails(ii)).run(budget_ratio * system.size)
-    if times is None:
-        return None
-    early = system.early(ii, {op: times[op] % ii for op in system.contended(ii)})
-    return [t - min(early) for t in early]
+_WHY_OPEN = "iterative modulo scheduling is a heuristic; the solver `cpsat` can prove"
 
 
-@dataclass
-class _Table:
-    """Who holds each slot of each unit."""
+@dataclass(frozen=True)
+class Ims:
+    """Stage-1 schedules in milliseconds; proven only where they meet the bounds on II and the critical path."""
 
-    system: System
-    ii: int
-    holders: list[list[list[int]]] = field(init=False)
+    name: str = "ims"
+    exact: bool = False
 
-    def __post_init__(self) -> None:
-        self.holders = [[[] for _ in range(self.ii)] for _ in self.system.counts]
+    def solve(self, problem: Problem, limits: Limits) -> Schedule:
+        """The first interval that succeeds, and the schedule found there. Raises UserError for a joint problem.
 
-    def slots(self, op: int, time: int) -> list[int]:
-        return [t % self.ii for t in range(time, time + self.system.occupancy[op])]
+        The heuristic itself knows nothing of capped or pinned stages: a schedule that breaks them is passed over.
+        """
+        began = time.monotonic()
+        opening = Opening.of(problem)
+        return replace(self._answer(opening, limits), timing={"total_s": time.monotonic() - began})
 
-    def first_fit(self, op: int, start: int) -> int | None:
-        """Earliest time from `start` on, within one interval, at which the op's unit is free for it."""
-        unit, occupancy, ii = self.system.unit[op], self.system.occupancy[op], self.ii
-        if unit == NO_UNIT:
-            return start
-        rows, count, time, probe = self.holders[unit], self.system.counts[unit], start, start
-        while time < start + ii:
-            # A second pass over the ring meets the op's own cycles.
-            if len(rows[probe % ii]) + (probe - time) // ii >= count:
-                time = probe + 1
-            probe += 1
-            if probe - time >= occupancy:
-                return time
-            probe = max(probe, time)
-        return None
+    def _answer(self, opening: Opening, limits: Limits) -> Schedule:
+        interrupted = False
+        try:
+            for ii in range(opening.low, opening.top + 1):
+                times = schedule_at(opening.system, ii)
+                if times is not None and _keeps_stages(opening.system, ii, times):
+                    return self._found(opening, ii, times)
+                if not limits.remaining_s:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        return not_found(opening, self.name, Proven(opening.rejections, interrupted=interrupted), _WHY_OPEN)
 
-    def add(self, op: int, time: int) -> None:
-        for slot in self.slots(op, time):
-            self.holders[self.system.unit[op]][slot].append(op)
-
-    def remove(self, op: int, time: int) -> None:
-        for slot in self.slots(op, time):
-            self.holders[self.system.unit[op]][slot].remove(op)
-
-    def in_the_way(self, op: int, time: int) -> list[int]:
-        """Ops whose removal makes room: in each slot that overflows, those that came first."""
-        unit = self.system.unit[op]
-        slots = self.slots(op, time)
-        evicted: set[int] = set()
-        for slot in slots:
-            others = [x for x in self.holders[unit][slot] if x not in evicted]
-            excess = len(others) + slots.count(slot) - self.system.counts[unit]
-            evicted.update(others[: max(0, excess)])
-        return sorted(evicted)
+    def _found(self, opening: Opening, ii: int, times: list[int]) -> Schedule:
+        least, value = opening.system.critical_path(ii), opening.system.length(times)
+        levels = ii_level(ii, opening.rejections), Level("length", value, least, "critical path")
+        return found(opening, self.name, times, Proven(opening.rejections, levels), _WHY_OPEN)
 
 
-@dataclass
-class _Placement:
-    """One run of the algorithm at one interval."""
-
-    system: System
-    ii: int
-    heads: list[int]
-    heights: list[int]
-    times: dict[int, int] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)
-
-    def run(self, budget: int) -> list[int] | None:
-        table = _Table(self.system, self.ii)
-        queue = [(-height, op) for op, height in enumerate(self.heights)]
-        heapq.heapify(queue)
-        while queue:
-            budget -= 1
-            if budget < 0:
-                return None
-            _, op = heapq.heappop(queue)
-            for evicted in self._place(op, table):
-                heapq.heappush(queue, (-self.heights[evicted], evicted))
-        return [self.times[op] for op in range(self.system.size)]
-
-    def _place(self, op: int, table: _Table) -> list[int]:
-        """Put the op at the earliest time that fits, else by force; returns the ops that had to leave."""
-        start = self._earliest(op)
-        time = table.first_fit(op, start)
-        leaving: list[int] = []
-        if time is None:
-            time = max(start, self.last.get(op, start - 1) + 1)
-            leaving = table.in_the_way(op, time)
-        for other in leaving:
-            self._evict(other, table)
-        late = [v for v in self._violated(op, time) if v in self.times]
-        for other in late:
-            self._evict(other, table)
-        self.times[op] = self.last[op] = time
-        if self.system.unit[op] != NO_UNIT:
-            table.add(op, time)
-        return [*leaving, *late]
-
-    def _earliest(self, op: int) -> int:
-        ready = [
-            self.times[u] + delay - distance * self.ii
-            for u, _, delay, distance in self.system.incoming[op]
-            if u in self.times
-        ]
-        return max([self.heads[op], *ready])
-
-    def _violated(self, op: int, time: int) -> list[int]:
-        """Placed successors that would now issue too early."""
-        late = {
-            v
-            for _, v, delay, distance in self.system.outgoing[op]
-            if v != op and v in self.times and time + delay - distance * self.ii > self.times[v]
-        }
-        return sorted(late)
-
-    def _evict(self, op: int, table: _Table) -> None:
-        time = self.times.pop(op)
-        if self.system.unit[op] != NO_UNIT:
-            table.remove(op, time)
+def _keeps_stages(system: System, ii: int, times: list[int]) -> bool:
+    cap = system.max_stages
+    capped = cap is None or max(times, default=0) < cap * ii
+    return capped and all(times[op] // ii == stage for op, stage in system.stages)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from twill.solve.modulo_cpsat import Answer, Verdict
 from twill.solve.modulo_system import System
-from twill.solve.modulo_whole import Whole, shortest_path
+from twill.solve.modulo_whole import Whole
 from twill.solve.protocol import Limits
 
 # Deterministic time for one probe of the bisection.
@@ -31,7 +31,7 @@ class LengthSearch:
     interrupted: bool = False
 
     def __post_init__(self) -> None:
-        self.low, self.high = shortest_path(self.system, self.ii), self.system.length(self.times)
+        self.low, self.high = self.system.critical_path(self.ii), self.system.length(self.times)
 
     def run(self, limits: Limits) -> None:
         """Search until the least length is known, the time is up, or the user stops it."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ir.schedule import Rejection
-from twill.solve.ims import schedule_at
+from twill.solve.ims_placement import schedule_at
 from twill.solve.modulo_core import completed, core
 from twill.solve.modulo_cpsat import Answer, SlotModel, Verdict
 from twill.solve.modulo_system import System
@@ -76,7 +76,7 @@ class IntervalSearch:
             elif answer.verdict is Verdict.UNKNOWN:
                 # The next attempt goes where the answer may be easier, and lasts longer.
                 effort, attempt = 2 * effort, attempt + 1
-            self._accept(ii, answer.times)
+            self._accept(ii, answer.times or None)
 
     def _candidate(self, attempt: int) -> int:
         if self.high is None:
@@ -99,7 +99,7 @@ class IntervalSearch:
         return Answer(answer.verdict, tuple(completed(self.system, ii, slots)), interrupted=answer.interrupted)
 
     def _accept(self, ii: int, times: Sequence[int] | None) -> None:
-        if times:
+        if times is not None:
             self.high, self.times = ii, list(times)
 
     def _reject(self, ii: int) -> None:

@@ -103,6 +103,11 @@ class System:
         tails = relax(list(self.span), self._backward(ii))
         return [] if tails is None else tails
 
+    def critical_path(self, ii: int) -> int:
+        """Cycles that no schedule at this interval is shorter than, whatever the units."""
+        heads = self.heads(ii) or [0] * self.size
+        return max((head + span for head, span in zip(heads, self.span, strict=True)), default=0)
+
     def windows(self, ii: int, last: int) -> tuple[list[int], list[int]] | None:
         """Earliest and latest times of ops that all end by `last`, with stages as pinned and capped; None: none."""
         low, high = [0] * self.size, [last - span for span in self.span]

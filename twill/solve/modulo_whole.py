@@ -68,9 +68,3 @@ class Whole:
         assert relaxed is not None, "the windows exist, so no cycle is positive"
         first = min(relaxed, default=0)
         return [time - first for time in relaxed]
-
-
-def shortest_path(system: System, ii: int) -> int:
-    """Critical path in cycles: no schedule at this interval is shorter, whatever the units."""
-    heads = system.heads(ii)
-    return max((head + span for head, span in zip(heads or [], system.span, strict=False)), default=0)
