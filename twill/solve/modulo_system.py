@@ -80,7 +80,8 @@ class System:
         Give each op u the slots [t(u), t(u) + max(1, occupancy, delays of its edges)). In a schedule at a longer
         interval some slot is in none of these; cutting it out of the ring breaks no constraint.
         """
-        return sum(max(1, self.occupancy[op], *(arc[2] for arc in self.outgoing[op]), 0) for op in range(self.size))
+        shadows = (max(1, self.occupancy[op], *(arc[2] for arc in self.outgoing[op])) for op in range(self.size))
+        return max(1, sum(shadows))
 
     def weighted(self, ii: int) -> list[WeightedArc]:
         """The arcs at an interval."""
