@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ir.diagnostics import Diagnostic, Location, UserError, fail
@@ -79,10 +79,9 @@ def unwrap(kernel: Any) -> Unwrapped | None:
 
 def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request:
     """Types, constants and divisibility of every parameter; raises UserError that lists all that is wrong."""
-    said = Choice(_types(options.arguments), options.constants, options.num_warps, options.num_stages)
-    chosen = said.over(_configuration(kernel, options.config_index).over(task.over(_defaults(kernel))))
     _refuse_unknown(kernel, {*options.arguments, *options.constants})
-    chosen = replace(chosen, constants={**_heuristics(kernel, chosen), **chosen.constants})
+    said, known = _said(options), _configuration(kernel, options.config_index).over(task.over(_defaults(kernel)))
+    chosen = said.over(_heuristics(kernel, said.over(known)).over(known))
     types = dict(chosen.types)
     types |= {name: _constant(kernel, value) for name, value in chosen.constants.items()}
     _refuse_missing(kernel, types)
@@ -112,14 +111,17 @@ def constant_value(kernel: Unwrapped, value: Any) -> Any:
     return dtype(value.removeprefix("tl.")) if value.startswith("tl.") else value
 
 
-def _types(texts: Mapping[str, str]) -> dict[str, ArgumentType]:
-    return {name: read_argument_type(name, text) for name, text in texts.items()}
+def _said(options: FrontendOptions) -> Choice:
+    types = {name: read_argument_type(name, text) for name, text in options.arguments.items()}
+    literals = {name: t.constant for name, t in types.items() if t.is_constant}
+    arguments = {name: t for name, t in types.items() if not t.is_constant}
+    return Choice(arguments, {**literals, **options.constants}, options.num_warps, options.num_stages)
 
 
 def _defaults(kernel: Unwrapped) -> Choice:
-    types = {p.name: p.annotation_type for p in kernel.function.params if p.annotation_type}
-    constants = {p.name: p.default for p in kernel.function.params if p.has_default}
-    return Choice(_types(types), constants)
+    annotated = {p.name: p.annotation_type for p in kernel.function.params if p.annotation_type}
+    types = {name: read_argument_type(name, text) for name, text in annotated.items()}
+    return Choice(types, {p.name: p.default for p in kernel.function.params if p.has_default})
 
 
 def _configuration(kernel: Unwrapped, index: int | None) -> Choice:
@@ -134,15 +136,16 @@ def _configuration(kernel: Unwrapped, index: int | None) -> Choice:
     return Choice({}, config.kwargs, config.num_warps, config.num_stages)
 
 
-def _heuristics(kernel: Unwrapped, chosen: Choice) -> dict[str, Any]:
+def _heuristics(kernel: Unwrapped, chosen: Choice) -> Choice:
     """What heuristics compute from the constants; one that asks for more is left to `_refuse_missing`."""
     known = dict(chosen.constants)
+    computed: dict[str, Any] = {}
     for name, function in kernel.heuristics.items():
         try:
-            known[name] = function(known)
+            computed[name] = known[name] = function(known)
         except (KeyError, TypeError, AttributeError):
             continue
-    return {name: known[name] for name in kernel.heuristics if name in known}
+    return Choice(constants=computed)
 
 
 def _refuse_unknown(kernel: Unwrapped, names: Iterable[str]) -> None:

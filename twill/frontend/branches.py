@@ -7,7 +7,6 @@ the disjunction of theirs. Values that edges bring are chosen by arith.select.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import permutations
@@ -118,14 +117,16 @@ class _Join:
         return replace(joined, predicates=(*shared, Predicate(anyone, True)))
 
     def conjunction(self, predicates: tuple[Predicate, ...], under: tuple[Predicate, ...]) -> str:
-        """A value that is true where all the predicates hold."""
-        conditions = [p.condition if p.expected else self.negation(p.condition, under) for p in predicates]
-        return functools.reduce(lambda a, b: self.emit("arith.andi", (a, b), under), conditions)
+        """A value that is true where all the predicates hold.
 
-    def negation(self, condition: str, under: tuple[Predicate, ...]) -> str:
-        """The opposite of an i1."""
-        true = self.emit("arith.constant", (), under, value=True)
-        return self.emit("arith.xori", (condition, true), under)
+        A later condition may be undefined where an earlier predicate does not hold, hence select and not `andi`.
+        """
+        false = self.emit("arith.constant", (), under, value=False)
+        holds = self.emit("arith.constant", (), under, value=True)
+        for p in reversed(predicates):
+            choices = (holds, false) if p.expected else (false, holds)
+            holds = self.emit("arith.select", (p.condition, *choices), under)
+        return holds
 
     def emit(
         self, opcode: str, operands: tuple[str, ...], under: tuple[Predicate, ...], like: str = "", **attributes: bool

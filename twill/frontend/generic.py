@@ -67,6 +67,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][\w.$]*")
 _SIGIL_NAME = re.compile(r"[%^@#!]([\w.$\-]+|\"(?:[^\"\\]|\\.)*\")(#\d+)?")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _NUMBER = re.compile(r"-?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)")
+_RANGE_END = re.compile(r"\d*\s*:\s*\d+")
 _ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2}|.)")
 _CLOSING = {"<": ">", "(": ")", "[": "]", "{": "}"}
 
@@ -360,7 +361,7 @@ class _Reader:
             line = int(self.match(_NUMBER, "a line"))
             column = int(self.match(_NUMBER, "a column")) if self.accept(":") else 0
             if self.accept("to"):
-                self._range_end()
+                self.match(_RANGE_END, "the end of a range")
             return (Frame((), Location(text, line, column)),)
         if not self.accept("("):
             return (Frame((text,), Location("")),)
@@ -369,10 +370,6 @@ class _Reader:
         if not inner:
             return (Frame((text,), Location("")),)
         return (Frame((text, *inner[0].names), inner[0].location), *inner[1:])
-
-    def _range_end(self) -> None:
-        while self.accept(":"):
-            self.match(_NUMBER, "a number")
 
     def _fused_location(self) -> tuple[Frame, ...]:
         if self.at("<"):

@@ -59,7 +59,7 @@ def _diagnostics(path: Path, reply: Mapping[str, str], timeout_s: float) -> list
         return [Diagnostic("mlir-crash", f"Triton's parser ends its own process{reason}", whole, _REMEDY)]
     lines = [line.partition("error: ") for line in reply["log"].splitlines() if "error: " in line]
     found = [Diagnostic("mlir-syntax", text, _place(path, prefix), _REMEDY) for prefix, _, text in lines]
-    return found or [Diagnostic("mlir-syntax", "Triton cannot parse the file", whole, _REMEDY)]
+    return found or [Diagnostic("mlir-syntax", reply["text"], whole, _REMEDY)]
 
 
 def _place(path: Path, prefix: str) -> Location:
@@ -136,8 +136,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, str]:
     try:
         return {"outcome": "parsed", "text": parse_module(request["path"], request["capability"])}
     except (RuntimeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return {"outcome": "mlir-syntax"}
+        return {"outcome": "mlir-syntax", "text": str(error)}
 
 
 def _serve(log: str) -> None:

@@ -31,7 +31,7 @@ _SYNONYMS = {
 }  # fmt: skip
 # What Triton's launcher looks for, in bytes for an address; `tt.divisibility`.
 ALIGNMENT = 16
-_TYPE = re.compile(r"(\*?k?)([A-Za-z]\w*)(?::(\d+))?")
+_TYPE = re.compile(r"(\*?k?)(?:tl\.)?([A-Za-z]\w*)(?::(\d+))?")
 _DESCRIPTOR = re.compile(r"tensordesc\s*<\s*(\w+)\s*\[([\d,\s]+)\]\s*>")
 _CONSTANT = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?|None|True|False")
 
