@@ -13,6 +13,9 @@ from twill.explain.steady import Utilisation, utilisations
 from twill.explain.words import op_text, place, plural
 from twill.problem.bounds import all_bounds
 
+# Longest list of ops under one unit: the largest ones.
+MAX_OPS = 12
+
 
 class Cause(StrEnum):
     """UNIT, RECURRENCE: that bound is reached. CONSTRAINTS: proven, above every bound. UNPROVEN: maybe too large."""
@@ -101,7 +104,11 @@ def _unit_lines(graph: DependenceGraph, machine: Machine, bound: Bound) -> Itera
     total = sum(op.occupancy_cycles for op in ops)
     instances = plural(machine.units[bound.name], "instance")
     yield f"{bound.name} is held for {plural(total, 'cycle')} an iteration, over {instances}:"
-    yield from (f"  {op_text(op, op.occupancy_cycles)}" for op in ops)
+    shown = sorted(ops, key=lambda op: -op.occupancy_cycles)[:MAX_OPS]
+    yield from (f"  {op_text(op, op.occupancy_cycles)}" for op in ops if op in shown)
+    if len(ops) > len(shown):
+        rest = total - sum(op.occupancy_cycles for op in shown)
+        yield f"  {len(ops) - len(shown)} others {plural(rest, 'cycle')}"
 
 
 def _recurrence_lines(graph: DependenceGraph, bound: Bound) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ir.schedule import Schedule
 from twill.report.dot import dot
 from twill.report.gantt import gantt
+from twill.report.html import html
 from twill.report.listing import listing
 from twill.report.table import table
 from twill.report.trace import trace
@@ -28,4 +29,5 @@ FORMATS: Mapping[str, Format] = {
     "listing": Format(".txt", listing, "prologue, steady state and epilogue of every warp group, with barriers"),
     "dot": Format(".dot", dot, "dependence graph for graphviz"),
     "trace": Format(".json", trace, "Chrome/Perfetto trace of several iterations"),
+    "html": Format(".html", html, "one page with charts, proof, explanation and source"),
 }

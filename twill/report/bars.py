@@ -9,13 +9,16 @@ from typing import Literal, TypeVar
 from ir.schedule import Schedule
 from twill.explain.steady import wrapped
 
-Kind = Literal["busy", "issue", "wait"]
+Kind = Literal["busy", "issue", "wait", "flight"]
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """An op from `start_cycles` (a slot) on; `end_cycles` above II wraps round. A `wait` stands before its op."""
+    """An op from `start_cycles` (a slot) on; `end_cycles` above II wraps round.
+
+    A `wait` stands before its op, a `flight` lasts until the result.
+    """
 
     op: str
     kind: Kind

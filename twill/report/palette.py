@@ -35,3 +35,14 @@ def colour_of(machine: Machine, unit: str | None) -> str:
     '#8a8f98'
     """
     return NO_UNIT if unit is None else unit_colours(machine).get(unit, NO_UNIT)
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever has more contrast on a colour (relative luminance of WCAG 2.1).
+
+    >>> ink_on("#4477aa"), ink_on("#ccbb44")
+    ('#ffffff', '#14181d')
+    """
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return "#14181d" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.3 else "#ffffff"
