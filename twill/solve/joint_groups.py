@@ -1,4 +1,4 @@
-"""Warp groups on top of a frame: membership, hand-offs, warps, register budgets and waits.
+"""Warp groups on top of a frame: membership, hand-offs, warps and waits.
 
 Groups from `Instance.fresh` on are interchangeable: an op may open one only when an earlier op sits in the one before.
 """
@@ -12,18 +12,17 @@ from ortools.sat.python import cp_model
 
 from twill.problem.problem import Family
 from twill.solve.joint_frame import Frame
-from twill.solve.joint_storage import Storage, Tenancy
 
 
 @dataclass
 class Groups:
-    """Literals by op and group; `same` for pairs; counts for the objective."""
+    """Literals: op in group, pair in the same group, group in use, and group with so many warps at least."""
 
     frame: Frame
-    storage: Storage
     member: list[dict[int, cp_model.IntVar]] = field(default_factory=list)
     same: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
     used: dict[int, cp_model.IntVar] = field(default_factory=dict)
+    warps: dict[int, dict[int, cp_model.IntVar]] = field(default_factory=dict)
 
     def shared(self, u: int, v: int) -> cp_model.IntVar:
         """The literal that two ops, neither surely apart nor surely together, share a group."""
@@ -53,14 +52,14 @@ class Groups:
         model.add_bool_or(one, ~other, ~literal)
 
 
-def add_groups(frame: Frame, storage: Storage) -> Groups | None:
-    """All families of stage 2 that speak of groups; None where they cannot hold."""
-    groups = Groups(frame, storage)
+def add_groups(frame: Frame) -> Groups | None:
+    """Membership and all that concerns it but registers; None where that cannot hold."""
+    groups = Groups(frame)
     _add_members(groups)
     _add_symmetry(groups)
     _add_shared_pairs(groups)
     _add_handoffs(groups)
-    _add_warps_and_registers(groups)
+    _add_warps(groups)
     _add_waits(groups)
     return None if frame.impossible else groups
 
@@ -107,16 +106,14 @@ def _add_handoffs(groups: Groups) -> None:
             frame.model.add(gap >= least).only_enforce_if(~groups.shared(e.source, e.target))
 
 
-def _add_warps_and_registers(groups: Groups) -> None:
-    frame, machine = groups.frame, groups.frame.instance.problem.machine
-    needs = {g: _warp_levels(groups, g) for g in groups.used}
+def _add_warps(groups: Groups) -> None:
+    """Warps of each group are those that its neediest op asks for; together they fit the block."""
+    frame = groups.frame
+    for g in groups.used:
+        groups.warps[g] = _warp_levels(groups, g)
     if frame.instance.holds(Family.GROUP_WARPS):
-        frame.model.add(sum(_stairs(levels) for levels in needs.values()) <= machine.max_warps)
-    if not frame.instance.has_registers:
-        return
-    costs = [_register_cost(groups, g, levels) for g, levels in needs.items()]
-    if not frame.impossible:
-        frame.model.add(sum(costs) <= (machine.registers_per_sm or 0) // machine.threads_per_warp)
+        total = sum(_stairs(levels) for levels in groups.warps.values())
+        frame.model.add(total <= frame.instance.problem.machine.max_warps)
 
 
 def _warp_levels(groups: Groups, g: int) -> dict[int, cp_model.IntVar]:
@@ -139,54 +136,6 @@ def _stairs(levels: dict[int, cp_model.IntVar]) -> cp_model.LinearExprT:
     """Warps of a group: the sum of the steps between its levels."""
     steps = zip([0, *levels], levels.items(), strict=False)
     return sum((warps - below) * literal for below, (warps, literal) in steps)
-
-
-def _register_cost(groups: Groups, g: int, levels: dict[int, cp_model.IntVar]) -> cp_model.IntVar:
-    """Registers that a group takes from the SM, in units of one register in each thread of a warp."""
-    frame, machine = groups.frame, groups.frame.instance.problem.machine
-    step = machine.register_granularity
-    low, high = -(-machine.min_registers_per_thread // step), machine.max_registers_per_thread // step
-    most_warps = max([0, *levels])
-    cost = frame.model.new_int_var(0, most_warps * step * high, f"cost {g}")
-    if low > high:
-        frame.refute(groups.used[g])
-        return cost
-    budget = frame.model.new_int_var(low, high, f"budget {g}")
-    for warps, literal in levels.items():
-        frame.model.add(cost >= warps * step * budget).only_enforce_if(literal)
-    _add_register_file(groups, g, budget, step)
-    return cost
-
-
-def _add_register_file(groups: Groups, g: int, budget: cp_model.IntVar, step: int) -> None:
-    """Live registers of group `g` fit its budget at every slot."""
-    frame, machine = groups.frame, groups.frame.instance.problem.machine
-    held = [i for i in frame.instance.problem.graph.invariants if i.registers]
-    constant = sum(i.registers * _reads(groups, g, i.readers) for i in held)
-    most = step * (machine.max_registers_per_thread // step) - machine.reserved_registers
-    if most < 0:
-        frame.refute(groups.used[g])
-        return
-    room = frame.model.new_int_var(0, most, f"room {g}")
-    frame.model.add(room + constant + machine.reserved_registers <= step * budget).only_enforce_if(groups.used[g])
-    pieces = []
-    for value in frame.instance.values:
-        literal = groups.member[value.op].get(g)
-        if value.registers and literal is not None:
-            arc = groups.storage.arc(Tenancy(value, value, 0, value.registers), most * frame.ii // value.registers)
-            alone = len(frame.instance.domains[value.op]) == 1
-            pieces += groups.storage.occupy(arc, value.registers, None if alone else literal)
-    if pieces:
-        frame.model.add_cumulative([i for i, _ in pieces], [d for _, d in pieces], room)
-
-
-def _reads(groups: Groups, g: int, readers: tuple[str, ...]) -> cp_model.IntVar:
-    """The literal that group `g` has one of the readers."""
-    index = groups.frame.instance.problem.graph.index
-    inside = [groups.member[index[r]][g] for r in readers if r in index and g in groups.member[index[r]]]
-    literal: cp_model.IntVar = groups.frame.model.new_bool_var("")
-    groups.frame.model.add_max_equality(literal, [0, *inside])
-    return literal
 
 
 def _add_waits(groups: Groups) -> None:

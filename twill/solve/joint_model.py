@@ -9,6 +9,7 @@ from ortools.sat.python import cp_model
 from twill.solve.joint_frame import Frame, make_frame
 from twill.solve.joint_groups import Groups, add_groups
 from twill.solve.joint_instance import Instance
+from twill.solve.joint_registers import add_registers
 from twill.solve.joint_run import Answer
 from twill.solve.joint_storage import Storage, add_memories, add_register_energy
 
@@ -95,5 +96,7 @@ def full_model(instance: Instance, ii: int, length: int) -> Model | None:
         return None
     storage = Storage(frame)
     add_memories(frame, storage)
-    groups = add_groups(frame, storage)
+    groups = add_groups(frame)
+    if groups is not None:
+        add_registers(groups, storage)
     return None if groups is None or frame.impossible else Model(frame, groups)

@@ -32,7 +32,8 @@ class Answer:
     @property
     def bound(self) -> int:
         """Proven lower bound of the objective."""
-        return int(round(self.solver.best_objective_bound))
+        bound: float = self.solver.best_objective_bound
+        return round(bound)
 
 
 def solve(model: cp_model.CpModel, limits: Limits, time_s: float | None = None, workers: int | None = None) -> Answer:

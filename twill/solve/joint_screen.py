@@ -109,12 +109,14 @@ def first_open_ii(instance: Instance, low: int, high: int, stages: int) -> int:
 
     Sound by bisection, because every schedule stretches from II to II + 1.
     """
-    if base_model(instance, low, stages * low) is not None:
+    # Stages cap the issue times alone: the last op may end after them.
+    tail = max(instance.spans)
+    if base_model(instance, low, stages * low + tail) is not None:
         return low
     while low < high:
         middle = (low + high) // 2
-        if base_model(instance, middle, stages * middle) is None:
+        if base_model(instance, middle, stages * middle + tail) is None:
             low = middle + 1
         else:
             high = middle
-    return low if base_model(instance, low, stages * low) is not None else low + 1
+    return low if base_model(instance, low, stages * low + tail) is not None else low + 1

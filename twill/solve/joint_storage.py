@@ -1,6 +1,6 @@
-"""Storage on the ring of slots: lifetimes as whole turns plus one arc, in-place chains as one tenancy.
+"""Storage on the ring of slots: lifetimes as whole turns plus one arc, in-place chains as one.
 
-Where u's result passes its storage to v in place, both are one tenancy, and a chain that closes around the loop
+Where u's result passes its storage to v in place, both are one, and a chain that closes around the loop
 holds its storage forever: the model then need not find that out by search.
 """
 
@@ -18,18 +18,21 @@ from twill.solve.joint_instance import Reader, Value
 
 
 @dataclass(frozen=True)
-class Tenancy:
-    """`size` held from t(first) to the end of `last`, `distance` iterations on: values that hand over in place."""
+class Chain:
+    """Values that hand one storage of `size` over in place; the last is `distance` iterations on from the first.
 
-    first: Value
-    last: Value
+    closed: the last hands over to the first, so that `distance` copies are held at every slot.
+    """
+
+    values: tuple[Value, ...]
     distance: int
+    closed: bool
     size: int
 
 
 @dataclass(frozen=True)
 class Arc:
-    """A tenancy on the ring: `turns` times all slots and the arc of `rest` cycles from `start` on; lives `live`."""
+    """A chain on the ring: `turns` times all slots and the arc of `rest` cycles from `start` on; lives `live`."""
 
     start: cp_model.IntVar
     turns: cp_model.IntVar
@@ -46,27 +49,27 @@ class Storage:
         self.frame = frame
         self._arcs: dict[tuple[int, int], Arc] = {}
 
-    def arc(self, tenancy: Tenancy, most_cycles: int) -> Arc:
-        """The arc of a tenancy that cannot live longer than `most_cycles`."""
-        key = (tenancy.first.op, tenancy.last.op)
+    def arc(self, chain: Chain, most_cycles: int) -> Arc:
+        """The arc of a chain that cannot live longer than `most_cycles`."""
+        key = (chain.values[0].op, chain.values[-1].op)
         if key not in self._arcs:
-            self._arcs[key] = self._make(tenancy, most_cycles)
+            self._arcs[key] = self._make(chain, most_cycles)
         return self._arcs[key]
 
-    def _make(self, tenancy: Tenancy, most_cycles: int) -> Arc:
+    def _make(self, chain: Chain, most_cycles: int) -> Arc:
         frame, model, ii = self.frame, self.frame.model, self.frame.ii
-        low, high = tenure_bounds(frame, tenancy)
+        low, high = tenure_bounds(frame, chain)
         high = min(high, most_cycles)
         if low > high:
             frame.refute()
             high = low
         live = model.new_int_var(low, high, "")
-        start = frame.times[tenancy.first.op]
-        for offset, op in _ends(frame, tenancy):
+        start = frame.times[chain.values[0].op]
+        for offset, op in _ends(frame, chain):
             model.add(live >= frame.times[op] - start + offset)
         turns, rest = model.new_int_var(low // ii, high // ii, ""), model.new_int_var(0, ii - 1, "")
         model.add(live == turns * ii + rest)
-        slot = frame.slots[tenancy.first.op]
+        slot = frame.slots[chain.values[0].op]
         end = model.new_int_var(0, 2 * ii, "")
         model.add(end == slot + rest)
         return Arc(slot, turns, rest, end, live, high // ii)
@@ -81,8 +84,12 @@ class Storage:
             start, end = arc.start - shift, arc.end - shift
             pieces.append((_interval(model, start, arc.rest, end, presence), size))
         if arc.most_turns:
-            pieces.append((_interval(model, 0, ii, ii, presence), size * arc.turns))
+            pieces.append((self.always(presence), size * arc.turns))
         return pieces
+
+    def always(self, presence: cp_model.IntVar | None = None) -> cp_model.IntervalVar:
+        """The interval of all slots."""
+        return _interval(self.frame.model, 0, self.frame.ii, self.frame.ii, presence)
 
 
 def _interval(
@@ -97,9 +104,9 @@ def _interval(
     return model.new_optional_interval_var(start, size, end, presence, "")
 
 
-def _ends(frame: Frame, tenancy: Tenancy) -> list[tuple[int, int]]:
-    """(offset, op): the tenancy lasts to t(op) + offset at least."""
-    last, shift = tenancy.last, tenancy.distance * frame.ii
+def _ends(frame: Frame, chain: Chain) -> list[tuple[int, int]]:
+    """(offset, op): the chain lasts to t(op) + offset at least."""
+    last, shift = chain.values[-1], chain.distance * frame.ii
     readers = [(_held(frame, r) + shift, r.op) for r in last.readers]
     return [(last.span_cycles + shift, last.op), *readers]
 
@@ -117,12 +124,12 @@ def life_bounds(frame: Frame, value: Value) -> tuple[int, int]:
     return low, high
 
 
-def tenure_bounds(frame: Frame, tenancy: Tenancy) -> tuple[int, int]:
-    """Least and most cycles that a tenancy can last."""
-    low, high = life_bounds(frame, tenancy.last)
-    if tenancy.first is tenancy.last:
+def tenure_bounds(frame: Frame, chain: Chain) -> tuple[int, int]:
+    """Least and most cycles that a chain can last."""
+    low, high = life_bounds(frame, chain.values[-1])
+    if len(chain.values) == 1:
         return low, high
-    gap, shift = frame.gap(tenancy.first.op, tenancy.last.op), tenancy.distance * frame.ii
+    gap, shift = frame.gap(chain.values[0].op, chain.values[-1].op), chain.distance * frame.ii
     return low + gap[0] + shift, high + gap[1] + shift
 
 
@@ -140,8 +147,9 @@ def add_memories(frame: Frame, storage: Storage) -> None:
 
 
 def _add_memory(frame: Frame, storage: Storage, sizes: Mapping[Value, int], room: int) -> None:
-    forever, tenancies = tenancies_of(frame, sizes)
-    room -= forever
+    chains = chains_of(frame, sizes)
+    room -= sum(x.distance * x.size for x in chains if x.closed)
+    tenancies = [x for x in chains if not x.closed]
     if room < 0 or sum(x.size * tenure_bounds(frame, x)[0] for x in tenancies) > room * frame.ii:
         frame.refute()
         return
@@ -154,20 +162,24 @@ def _add_memory(frame: Frame, storage: Storage, sizes: Mapping[Value, int], room
     frame.model.add(sum(size * arc.live for arc, size in arcs) <= room * frame.ii)
 
 
-def tenancies_of(frame: Frame, sizes: Mapping[Value, int]) -> tuple[int, list[Tenancy]]:
-    """Storage held forever (in-place chains that close around the loop), and the tenancies of the rest."""
+def chains_of(frame: Frame, sizes: Mapping[Value, int]) -> list[Chain]:
+    """Every value in one chain; most chains are a single value."""
     by_op = {value.op: value for value in sizes}
-    heirs: dict[int, tuple[int, int]] = {}
+    heirs: dict[int, Reader] = {}
     for value, size in sizes.items():
         heir = next((r for r in value.readers if _inherits(frame, value, r, size, by_op, sizes, heirs)), None)
         if heir is not None:
-            heirs[value.op] = (heir.op, heir.distance)
-    inherited = {heir for heir, _ in heirs.values()}
-    chains = [_chain(v, heirs) for v in by_op if v not in inherited]
-    tenancies = [Tenancy(by_op[ops[0]], by_op[ops[-1]], distance, sizes[by_op[ops[0]]]) for ops, distance in chains]
-    in_chains = {v for ops, _ in chains for v in ops}
-    forever = sum(heirs[v][1] * sizes[by_op[v]] for v in by_op if v not in in_chains)
-    return forever, tenancies
+            heirs[value.op] = heir
+    inherited = {heir.op for heir in heirs.values()}
+    starts = [v for v in by_op if v not in inherited]
+    chains = [_chain(v, by_op, heirs, sizes[by_op[v]]) for v in starts]
+    covered = {value.op for chain in chains for value in chain.values}
+    for v in by_op:
+        if v not in covered:
+            chain = _chain(v, by_op, heirs, sizes[by_op[v]])
+            chains.append(chain)
+            covered |= {value.op for value in chain.values}
+    return chains
 
 
 def _inherits(
@@ -177,10 +189,10 @@ def _inherits(
     size: int,
     by_op: Mapping[int, Value],
     sizes: Mapping[Value, int],
-    heirs: Mapping[int, tuple[int, int]],
+    heirs: Mapping[int, Reader],
 ) -> bool:
     """True where the reader takes over the same size in place and nothing can hold the value afterwards."""
-    taken = reader.op in {heir for heir, _ in heirs.values()}
+    taken = reader.op in {heir.op for heir in heirs.values()}
     if not reader.in_place or taken or sizes.get(by_op.get(reader.op, value)) != size or reader.op not in by_op:
         return False
     handover = reader.distance * frame.ii
@@ -190,13 +202,14 @@ def _inherits(
     return all(frame.gap(r.op, reader.op)[0] + handover >= _held(frame, r) for r in others)
 
 
-def _chain(start: int, heirs: Mapping[int, tuple[int, int]]) -> tuple[list[int], int]:
-    ops, total = [start], 0
-    while ops[-1] in heirs:
-        heir, distance = heirs[ops[-1]]
-        ops.append(heir)
-        total += distance
-    return ops, total
+def _chain(start: int, by_op: Mapping[int, Value], heirs: Mapping[int, Reader], size: int) -> Chain:
+    values, distance, v = [by_op[start]], 0, start
+    while v in heirs:
+        v, distance = heirs[v].op, distance + heirs[v].distance
+        if v == start:
+            return Chain(tuple(values), distance, True, size)
+        values.append(by_op[v])
+    return Chain(tuple(values), distance, False, size)
 
 
 def add_register_energy(frame: Frame, storage: Storage) -> None:
@@ -209,7 +222,7 @@ def add_register_energy(frame: Frame, storage: Storage) -> None:
     if any(v.registers > most for v in held):
         frame.refute()
         return
-    arcs = {v: storage.arc(Tenancy(v, v, 0, v.registers), most * frame.ii // v.registers) for v in held}
+    arcs = {v: storage.arc(Chain((v,), 0, False, v.registers), most * frame.ii // v.registers) for v in held}
     terms = [ops[v.op].warps * v.registers * arc.live for v, arc in arcs.items()]
     total = (machine.registers_per_sm or 0) // machine.threads_per_warp
     frame.model.add(reduce(lambda a, b: a + b, terms, 0) <= total * frame.ii)
