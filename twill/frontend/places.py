@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 from ir.diagnostics import Location
@@ -45,6 +46,12 @@ def _library_folder() -> Path | None:
 
 @functools.cache
 def is_library(file: str) -> bool:
-    """Whether the file belongs to Triton."""
-    folder = _library_folder()
-    return folder is not None and Path(file).is_relative_to(folder)
+    """Whether the file belongs to Triton, the installed one or that of the machine where the IR was written.
+
+    >>> is_library("/opt/site-packages/triton/language/standard.py"), is_library("triton/mine.py")
+    (True, False)
+    """
+    folder, parts = _library_folder(), Path(file).parts
+    if folder is not None and Path(file).is_relative_to(folder):
+        return True
+    return any(pair in (("site-packages", "triton"), ("dist-packages", "triton")) for pair in pairwise(parts))

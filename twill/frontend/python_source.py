@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Sized
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +16,9 @@ from twill.frontend.options import FrontendOptions
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a file under its own name, its folder on the search path, as if it were run (but not as `__main__`).
+    """Import a file as if it were run (but not as `__main__`), its folder on the search path.
 
-    Raises UserError: missing-file, user-code-error (whatever the file raises).
+    A file of a package is imported as part of it. Raises UserError: missing-file, user-code-error (whatever it raises).
     """
     path = path.resolve()
     if not path.is_file():
@@ -28,31 +28,33 @@ def import_file(path: Path) -> ModuleType:
         root, parts = root.parent, [root.name, *parts]
     if len(parts) > 1:
         return import_module(".".join(parts), root)
-    name = f"twill_source_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    loader = spec.loader
-    sys.modules[name] = module
-    with search_path(path.parent), _harmless(path):
-        loader.exec_module(module)
-    return module
+    with search_path(root):
+        spec = importlib.util.spec_from_file_location(f"twill_source_{path.stem}", path)
+        assert spec is not None, "a Python file has a loader"
+        return _executed(spec)
 
 
 def import_module(name: str, root: Path | None = None) -> ModuleType:
     """Import a module by its dotted name, `root` or the working folder on the search path; raises UserError."""
     with search_path(root or Path.cwd()):
         try:
-            found = importlib.util.find_spec(name)
+            spec = importlib.util.find_spec(name)
         except (ImportError, ValueError):
-            found = None
-        if found is None:
+            spec = None
+        if spec is None or spec.origin is None:
             remedy = "write file.py:kernel, or package.module:kernel with the package installed or in this folder"
             raise fail("unknown-module", f"there is no module `{name}`", remedy=remedy)
-        path = Path(found.origin or name)
-        with _harmless(path):
-            return importlib.import_module(name)
-    return sys.modules[name]
+        return sys.modules.get(name) or _executed(spec)
+
+
+def _executed(spec: ModuleSpec) -> ModuleType:
+    """The module as far as its code runs."""
+    assert spec.loader is not None and spec.origin is not None, "the spec is of a file"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    with _harmless(Path(spec.origin)):
+        spec.loader.exec_module(module)
+    return module
 
 
 @contextlib.contextmanager
@@ -80,10 +82,13 @@ def user_code(path: Path, launches: Sized = ()) -> Iterator[None]:
             yield
     except (UserError, KeyboardInterrupt):
         raise
+    except SystemExit as error:
+        if error.code and not launches:
+            raise _user_error(error, path) from error
     except SyntaxError as error:
         place = Location(error.filename or str(path), error.lineno or 0, error.offset or 0)
         raise fail("user-code-error", f"invalid syntax: {error.msg}", place) from None
-    except BaseException as error:  # a user's file may raise anything, SystemExit too
+    except BaseException as error:  # a user's file may raise anything
         told = _user_error(error, path)
         if not launches:
             raise told from error
