@@ -8,7 +8,7 @@ from twill.analysis.access import Access
 from twill.lowering.context import Context, Family
 from twill.lowering.draft import Tile
 from twill.lowering.loads import feeds_product, fills_every_thread
-from twill.lowering.products import multiply_synchronously
+from twill.lowering.mma import multiply_synchronously
 from twill.lowering.rules import copy_async, plain_load
 
 

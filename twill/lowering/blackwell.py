@@ -10,7 +10,8 @@ from twill.lowering.context import Context, Family, tensor_columns
 from twill.lowering.draft import DraftOp, Refs, Tile
 from twill.lowering.hopper import tensor_cycles
 from twill.lowering.loads import specialized_load, specialized_load_memory
-from twill.lowering.products import accumulator_edges, has_accumulator, multiply_synchronously, product_of
+from twill.lowering.mma import multiply_synchronously
+from twill.lowering.products import accumulator_edges, has_accumulator, product_of
 from twill.lowering.rules import name_of, tile_of
 
 ROWS = 128  # of one tcgen05.mma of one CTA; 64 rows take as long, PTX ISA and SemiAnalysis microbench-blackwell

@@ -9,6 +9,7 @@ from functools import cached_property
 from ir.graph import Edge, Invariant, Op
 from ir.types import Memory
 from twill.lowering.draft import Draft, DraftEdge, DraftOp, Ref
+from twill.lowering.strips import strip_registers
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,10 @@ class Finisher:
     def ops(self) -> tuple[Op, ...]:
         """The ops, with whole cycles."""
         fed = {edge.target for edge in self.drafts}
-        return tuple(_op(op, streaming=op.variable_latency and op.name not in fed) for op in self.draft.ops.values())
+        strips = strip_registers(self.draft.ops, self.readers)
+        ops = (replace(op, registers=strips.get(op.name, op.registers)) for op in self.draft.ops.values())
+        ops = (op if op.name not in self.standing else _stripped(op) for op in ops)
+        return tuple(_op(op, streaming=op.variable_latency and op.name not in fed) for op in ops)
 
     def edges(self) -> tuple[Edge, ...]:
         """The edges in order of their targets."""
@@ -35,7 +39,15 @@ class Finisher:
         for invariant in self.draft.invariants.values():
             name = invariant.name if invariant.name not in named else f"{invariant.name}.copy"
             named[name] = replace(invariant, name=name)
-        return tuple(named.values())
+        return (*named.values(), *(self._accumulator(ring) for ring in dict.fromkeys(self.standing.values())))
+
+    def _accumulator(self, ring: tuple[str, ...]) -> Invariant:
+        """The storage of a sum that stands; there are as many sums as iterations around the ring."""
+        op = self.draft.ops[ring[0]]
+        sums = sum(self.readers[name][0].source.distance for name in ring)
+        readers = ring if op.registers else ()
+        registers, columns = sums * op.registers, sums * op.tmem_columns
+        return Invariant(f"{op.name}.accumulator", registers=registers, tmem_columns=columns, readers=readers)
 
     def _edge(self, edge: DraftEdge) -> Edge:
         source = self.draft.ops[edge.source.op]
@@ -93,6 +105,30 @@ class Finisher:
                 found[edge.target] = edge
         return found
 
+    @cached_property
+    def standing(self) -> Mapping[str, tuple[str, ...]]:
+        """Products that only add to one sum, with all the products that do: the sum stands in its place all the time.
+
+        Counting such a sum from each issue to the end of the product would count it twice, as the next product starts
+        before the last one has left the pipeline.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.draft.ops:
+            found.update(dict.fromkeys(self._ring(name) if name not in found else (), self._ring(name)))
+        return found
+
+    def _ring(self, name: str) -> tuple[str, ...]:
+        """The products from `name` back to itself, each the only reader of the last; else empty."""
+        ring, at = [name], name
+        while len(self.readers[at]) == 1 and self._is_chained(self.readers[at][0]):
+            at = self.readers[at][0].target
+            if at == name:
+                return tuple(ring)
+            if at in ring:
+                break
+            ring.append(at)
+        return ()
+
     def _fits(self, edge: DraftEdge) -> bool:
         source, target = self.draft.ops[edge.source.op], self.draft.ops[edge.target]
         if edge.role == "order" or not (target.fuses or edge.role == "accumulator") or source.memory != target.memory:
@@ -111,6 +147,10 @@ class Finisher:
         if distance >= 0 and edge.target in self.followers[other.target]:
             return True
         return any(e.source == Ref(other.target, distance) and e.target == edge.target for e in self.drafts)
+
+
+def _stripped(op: DraftOp) -> DraftOp:
+    return replace(op, registers=0, tmem_columns=0)
 
 
 def _reach(after: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:

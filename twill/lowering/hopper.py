@@ -7,11 +7,11 @@ from ir.types import Memory
 from twill.lowering.context import Context, Family
 from twill.lowering.draft import DraftOp, Refs, Tile
 from twill.lowering.loads import specialized_load, specialized_load_memory
+from twill.lowering.mma import multiply_synchronously
 from twill.lowering.products import (
     Product,
     accumulator_edges,
     has_accumulator,
-    multiply_synchronously,
     product_of,
 )
 from twill.lowering.rules import name_of, tile_of

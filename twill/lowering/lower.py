@@ -14,8 +14,8 @@ from twill.lowering.context import Context, Family
 from twill.lowering.finish import Finisher
 from twill.lowering.fuse import fuse
 from twill.lowering.hopper import HOPPER, ROWS
+from twill.lowering.mma import MMA_ROWS
 from twill.lowering.order import Performed, order_edges
-from twill.lowering.products import MMA_ROWS
 from twill.lowering.resolve import resolve
 from twill.lowering.rules import lower_operation
 from twill.lowering.split import split_rows
