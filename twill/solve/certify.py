@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ir.schedule import Schedule, Status
-from twill.problem.problem import Problem
+from twill.problem.problem import Family, Problem
 from twill.solve.protocol import Limits
 from twill.solve.smt_query import Oracle, Question, Verdict
-from twill.solve.smt_record import last_ii, pinned_ii
+from twill.solve.smt_record import Assignment, last_ii, pinned_ii
 from twill.solve.smt_worker import Send, messages
 
 _OPEN = "no answer within the time limit: not cross-checked"
-_SAID = {Verdict.REFUTED: "unsat", Verdict.UNKNOWN: _OPEN}
+_SAID = {Verdict.REFUTED: "unsat"}
+_ASSUMED = re.compile(r"at most (\d+) stages")
 
 
 class ContradictionError(RuntimeError):
@@ -38,14 +40,17 @@ def certify(problem: Problem, schedule: Schedule, limits: Limits) -> Schedule:
     """The schedule with one line in `certificate.cross_checks` for each claim: refuted again, or not cross-checked.
 
     The claims are II - 1, length - 1, groups - 1 and crossings - 1 where the certificate calls these levels proven,
-    each with the levels above it fixed, or that there is no schedule at all. Raises ContradictionError where the SMT
-    solver finds a schedule that a claim excludes.
+    each with the levels above it fixed, or that there is no schedule at all. A certificate may assume a cap on stages;
+    the SMT solver needs none, so that what it refutes rests on the cap no longer. Where it finds a schedule it is
+    asked again under the cap, and the line says that more stages help. Raises ContradictionError where the SMT solver
+    finds a schedule that a claim excludes.
     """
     claims = tuple(claims_of(problem, schedule))
     started = time.monotonic()
     lines: list[str] = []
     try:
-        for message in messages(_Certify(problem, claims, limits.remaining_s), limits.remaining_s):
+        job = _Certify(problem, claims, assumed_stages(problem, schedule), limits.remaining_s)
+        for message in messages(job, limits.remaining_s):
             if isinstance(message, Schedule):
                 raise ContradictionError(claims[len(lines)].text, problem, message)
             lines.append(str(message))
@@ -63,7 +68,8 @@ def claims_of(problem: Problem, schedule: Schedule) -> Iterator[Claim]:
     """The negative claims of a schedule's certificate, the most general first."""
     if schedule.status is Status.INFEASIBLE:
         last = last_ii(problem)
-        yield Claim(f"II <= {last}" if problem.max_ii else "any II", Question(last))
+        limit = pinned_ii(problem) or problem.max_ii
+        yield Claim(f"II <= {limit}" if limit else "any II", Question(last))
     if not schedule.found or schedule.ii_cycles is None:
         return
     fixed: dict[str, int] = {}
@@ -85,20 +91,34 @@ def _claim(ii: int, fixed: dict[str, int], name: str, value: int) -> Claim:
     return Claim(f"{name} <= {value} at II {ii}{above}", Question(ii, **fixed, **{name: value}))
 
 
+def assumed_stages(problem: Problem, schedule: Schedule) -> int | None:
+    """The cap on stages that the certificate assumes and the problem does not ask for, None where there is none."""
+    if problem.max_stages is not None and problem.has(Family.STAGES):
+        return None
+    found = (_ASSUMED.search(assumption) for assumption in schedule.certificate.assumptions)
+    return min((int(match[1]) for match in found if match), default=None)
+
+
 @dataclass(frozen=True)
 class _Certify:
     problem: Problem
     claims: tuple[Claim, ...]
+    stages: int | None
     time_s: float
 
     def run(self, send: Send) -> None:
         """Sends one line for each claim in order, or the schedule that contradicts it, and stops there."""
         deadline = time.monotonic() + self.time_s
-        oracle = Oracle(self.problem)
+        free = Oracle(self.problem)
+        relaxed = self.problem.relaxed - {Family.STAGES}
+        capped = Oracle(replace(self.problem, max_stages=self.stages, relaxed=relaxed))
         for claim in self.claims:
-            answer = oracle.ask(claim.question, deadline - time.monotonic())
-            if isinstance(answer, Verdict):
-                send(f"smt: {claim.text} {_SAID[answer]}")
-            else:
+            answer = free.ask(claim.question, deadline - time.monotonic())
+            said = _SAID
+            if isinstance(answer, Assignment) and self.stages is not None:
+                said = {Verdict.REFUTED: f"unsat within {self.stages} stages, and possible with more"}
+                answer = capped.ask(claim.question, deadline - time.monotonic())
+            if isinstance(answer, Assignment):
                 send(answer.schedule(Status.FEASIBLE, "smt"))
                 return
+            send(f"smt: {claim.text} {said.get(answer, _OPEN)}")

@@ -268,6 +268,17 @@ def test_certify_says_what_it_did_not_check() -> None:
     assert all(line.endswith("not cross-checked") for line in schedule.certificate.cross_checks)
 
 
+def test_certify_tells_what_rests_on_an_assumed_cap() -> None:
+    """In one stage the toy takes three cycles an iteration, in two stages two: only the cap makes 3 the optimum."""
+    problem = replace(TOY, joint=True)
+    schedule = solved(replace(problem, max_stages=1))
+    assert schedule.ii_cycles == 3
+    assumed = replace(schedule.certificate, assumptions=("at most 1 stages (for the test)",))
+    lines = certify(problem, replace(schedule, certificate=assumed), Limits(time_s=60)).certificate.cross_checks
+    assert lines[0] == "smt: II <= 2 unsat within 1 stages, and possible with more"
+    assert lines[1] == "smt: length <= 2 at II 3 unsat"
+
+
 def test_certify_makes_no_claim_for_open_levels() -> None:
     problem = replace(TOY, joint=True)
     schedule = solved(problem)
