@@ -15,6 +15,7 @@ from typing import Any
 
 from ir.diagnostics import Location, fail
 from twill.frontend.attributes import Dense, Opaque, Symbol, number
+from twill.frontend.spelled import Spelled, nothing_spelled
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,12 @@ _ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2}|.)")
 _CLOSING = {"<": ">", "(": ")", "[": "]", "{": "}"}
 
 
-def read_generic(text: str, file: str = "") -> Node:
-    """Read a module in generic form; raises UserError (`generic-syntax`) with line and column of `file`."""
-    reader = _Reader(text, file)
+def read_generic(text: str, file: str = "", spelled: Spelled = nothing_spelled) -> Node:
+    """Read a module in generic form; raises UserError (`generic-syntax`) with line and column of `file`.
+
+    `spelled` gives the names that values have at places in `file` itself.
+    """
+    reader = _Reader(text, file, spelled)
     reader.collect_aliases()
     reader.position = 0
     reader.skip_aliases()
@@ -87,6 +91,7 @@ class _Reader:
 
     text: str
     file: str
+    spelled: Spelled = nothing_spelled
     position: int = 0
     aliases: dict[str, str] = field(default_factory=dict)
     places: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
@@ -351,7 +356,7 @@ class _Reader:
         if alias not in self.places:
             if alias not in self.aliases:
                 raise self.error(f"a known location, not {alias},")
-            inner = _Reader(self.aliases[alias], self.file, 0, self.aliases, self.places)
+            inner = _Reader(self.aliases[alias], self.file, self.spelled, 0, self.aliases, self.places)
             self.places[alias] = inner._location_suffix()
         return self.places[alias]
 
@@ -362,7 +367,8 @@ class _Reader:
             column = int(self.match(_NUMBER, "a column")) if self.accept(":") else 0
             if self.accept("to"):
                 self.match(_RANGE_END, "the end of a range")
-            return (Frame((), Location(text, line, column)),)
+            names = self.spelled(line, column) if text == self.file else ()
+            return (Frame(names, Location(text, line, column)),)
         if not self.accept("("):
             return (Frame((text,), Location("")),)
         inner = self._location()

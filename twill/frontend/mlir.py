@@ -25,12 +25,14 @@ What a kernel keeps
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from ir.diagnostics import Location, fail
 from ir.loop import Kernel
 from twill.frontend.build import Builder
 from twill.frontend.generic import Node, read_generic
 from twill.frontend.names import assign, renamed
+from twill.frontend.spelled import Spelled, nothing_spelled, spelled_in
 
 # TTGIR fixes the number of warps, and says so on the module.
 _WARPS = "ttg.num-warps"
@@ -39,9 +41,11 @@ _WARPS = "ttg.num-warps"
 def kernel_from_generic(text: str, source: str, name: str = "", warps: int = 4) -> Kernel:
     """The kernel `name`, or the only one, of a module's generic text; `warps` where the module does not say.
 
+    `source` is the file that it came from; its values' own names serve where the module has no places of another file.
+
     Raises UserError: no-kernel, several-kernels, unknown-kernel, unstructured-control-flow, generic-syntax.
     """
-    module = read_generic(text, source)
+    module = read_generic(text, source, _spelled(source))
     functions = {
         f.attributes["sym_name"]: f for block in module.regions[0] for f in block.nodes if f.opcode == "tt.func"
     }
@@ -53,6 +57,13 @@ def kernel_from_generic(text: str, source: str, name: str = "", warps: int = 4) 
         dialect="ttgir" if _WARPS in module.attributes else "ttir",
         warps=module.attributes.get(_WARPS, warps),
     )
+
+
+def _spelled(source: str) -> Spelled:
+    path = Path(source)
+    if path.suffix == ".py" or not path.is_file():
+        return nothing_spelled
+    return spelled_in(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _chosen(functions: dict[str, Node], source: str, name: str) -> Node:

@@ -41,20 +41,19 @@ def assign(drafts: Iterable[Draft]) -> dict[str, str]:
     ['acc.constant', 'acc.in', 'acc.mulf', 'acc', 'exp2']
     """
     drafts = list(drafts)
-    winners = _winners(drafts)
-    taken: set[str] = {d.base for d in drafts if d.fixed} | set(winners)
-    names = {key: base for base, key in winners.items()}
-    for draft in drafts:
-        if draft.key not in names:
-            names[draft.key] = draft.base if draft.fixed else _unique(_longer(draft), taken)
+    taken: set[str] = set()
+    names = {draft.key: _unique(draft.base, taken) for draft in drafts if draft.fixed}
+    winners = {base: key for base, key in _winners(drafts).items() if base not in taken}
+    taken.update(winners)
+    names |= {key: base for base, key in winners.items()}
+    names |= {draft.key: _unique(_longer(draft), taken) for draft in drafts if draft.key not in names}
     return {draft.key: names[draft.key] for draft in drafts}
 
 
 def _winners(drafts: list[Draft]) -> dict[str, str]:
-    fixed = {d.base for d in drafts if d.fixed}
     best: dict[str, Draft] = {}
     for draft in drafts:
-        if draft.candidate and draft.base and draft.base not in fixed:
+        if draft.candidate and draft.base and not draft.fixed:
             rival = best.get(draft.base, draft)
             best[draft.base] = draft if draft.depth >= rival.depth else rival
     return {base: draft.key for base, draft in best.items()}
