@@ -101,12 +101,12 @@ def group_table(steady: Steady) -> Iterator[Diagnostic]:
 
 
 def buffers(steady: Steady) -> Iterator[Diagnostic]:
-    """One buffer for each result in shared or tensor memory; size, lifetime and depths as the schedule implies."""
+    """One buffer for each result and memory that holds it; size, lifetime and depths as the schedule implies."""
     count = Counter((b.op, b.memory) for b in steady.schedule.buffers)
     sizes = _sizes(steady)
     twice = [f"{op} ({memory})" for (op, memory), times in count.items() if times > 1]
     unknown = [f"{op} ({memory})" for op, memory in count if (op, memory) not in sizes]
-    absent = [f"{op} ({memory})" for op, memory in sizes if memory != "registers" and (op, memory) not in count]
+    absent = [f"{op} ({memory})" for op, memory in sizes if (op, memory) not in count]
     lists = {"more than one": twice, "no value to hold": unknown}
     if steady.problem.joint:
         lists["none where one is needed"] = absent
