@@ -1,8 +1,8 @@
 """Why a problem has no schedule: the families of constraints that conflict, and the least that would help.
 
 The core is found by a deletion filter (J. W. Chinneck and E. W. Dravnieks, "Locating minimal infeasible constraint
-sets in linear programs", ORSA J. Computing 3(2), 1991): drop one family after the other and keep dropped those without
-which the problem is still infeasible. A family whose test ends in a timeout is kept and named as such.
+sets in linear programs", ORSA J. Computing 3(2), 1991): drop families and keep dropped those without which the problem
+is still infeasible. A family whose test ends in a timeout is kept and named as such.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ JOINT_FAMILIES = (
     *MODULO_FAMILIES,
 )
 # Part of the time that the search for the core may take; the rest is for relaxations.
-CORE_SHARE = 0.5
+CORE_SHARE = 0.6
+# Part of the time left that one further question may take.
+SLICE = 0.2
 
 
 class Answer(Enum):
@@ -46,17 +48,19 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Oracle:
-    """Asks a solver whether problems are feasible, each time for at most `slice_s` of what is left of the limits."""
+    """Asks a solver whether problems are feasible, for no longer than the limits allow in all."""
 
     solver: Solver
     limits: Limits
-    slice_s: float = 10.0
 
-    def ask(self, problem: Problem, deadline_s: float | None = None) -> tuple[Answer, Schedule | None]:
-        """The answer, and the schedule where there is one; no solver runs once the time is up."""
+    def ask(self, problem: Problem, slice_s: float | None = None) -> tuple[Answer, Schedule | None]:
+        """The answer, and the schedule where there is one, within `slice_s` (a share of what is left by default).
+
+        No solver runs once the time is up.
+        """
         if any(map(is_negative_answer, check(problem))):
             return Answer.INFEASIBLE, None
-        left = min(self.limits.remaining_s, self.slice_s, *([deadline_s] if deadline_s is not None else []))
+        left = self.limits.remaining_s * SLICE if slice_s is None else min(slice_s, self.limits.remaining_s)
         if left <= 0:
             return Answer.UNKNOWN, None
         schedule = self.solver.solve(problem, replace(self.limits, time_s=left, started=time.monotonic()))
@@ -77,21 +81,28 @@ class Core:
     unknown: tuple[Family, ...] = ()
 
     @property
+    def certain(self) -> tuple[Family, ...]:
+        """The families that are proven to be needed; all of them where none is."""
+        return tuple(family for family in self.families if family not in self.unknown) or self.families
+
+    @property
     def minimal(self) -> bool:
         """True where each family is proven to be needed for the conflict."""
         return not self.unknown
 
 
-def explain_conflict(problem: Problem, solver: Solver, limits: Limits) -> Conflict | None:
+def explain_conflict(
+    problem: Problem, solver: Solver, limits: Limits, known_infeasible: bool = False
+) -> Conflict | None:
     """The conflict of an infeasible problem and what would resolve it; None where it is not proven infeasible.
 
     Takes at most the limits' time, half of it for the core. Relaxations are smallest numbers found by bisection; where
-    a smaller one could not be ruled out in time, the text says so.
+    a smaller one could not be ruled out in time, the text says so. `known_infeasible` spares asking once more.
     """
     from twill.explain.relax import relaxations
 
-    oracle = Oracle(solver, limits, slice_s=max(1.0, limits.time_s / 6))
-    core = find_core(problem, oracle)
+    oracle = Oracle(solver, limits)
+    core = find_core(problem, oracle, known_infeasible)
     if core is None:
         return None
     return Conflict(tuple(map(str, core.families)), _message(problem, core), tuple(relaxations(problem, core, oracle)))
@@ -102,28 +113,39 @@ def why_not_smaller(schedule: Schedule, problem: Problem, solver: Solver, limits
     if schedule.ii_cycles is None or schedule.ii_cycles <= 1:
         return None
     smaller = replace(problem, max_ii=schedule.ii_cycles - 1)
-    oracle = Oracle(solver, limits, slice_s=max(1.0, limits.time_s / 6))
-    core = find_core(smaller, oracle)
+    core = find_core(smaller, Oracle(solver, limits))
     return None if core is None else Conflict(tuple(map(str, core.families)), _message(smaller, core))
 
 
-def find_core(problem: Problem, oracle: Oracle) -> Core | None:
-    """A minimal set of families that cannot hold together; None where the problem is not proven infeasible."""
-    started = oracle.limits.remaining_s
-    if oracle.ask(problem)[0] is not Answer.INFEASIBLE:
+def find_core(problem: Problem, oracle: Oracle, known_infeasible: bool = False) -> Core | None:
+    """A minimal set of families that cannot hold together; None where the problem is not proven infeasible.
+
+    Families are dropped many at a time where that leaves the problem infeasible, one by one where it does not.
+    """
+    for_relaxations = oracle.limits.remaining_s * (1 - CORE_SHARE)
+    if not known_infeasible and oracle.ask(problem, oracle.limits.remaining_s / 2)[0] is not Answer.INFEASIBLE:
         return None
     kept, unknown = list[Family](), list[Family]()
-    relaxed = problem.relaxed
-    for family in families(problem):
-        budget = oracle.limits.remaining_s - started * (1 - CORE_SHARE)
-        answer, _ = oracle.ask(replace(problem, relaxed=relaxed | {family}), budget)
+    relaxed, present = problem.relaxed, list(families(problem))
+    todo = _halves(present)
+    while todo:
+        chunk = todo.pop(0)
+        left = len(chunk) + sum(map(len, todo))
+        slice_s = (oracle.limits.remaining_s - for_relaxations) * len(chunk) / left
+        answer, _ = oracle.ask(replace(problem, relaxed=relaxed | set(chunk)), slice_s)
         if answer is Answer.INFEASIBLE:
-            relaxed |= {family}
-            continue
-        kept.append(family)
-        if answer is Answer.UNKNOWN:
-            unknown.append(family)
+            relaxed |= set(chunk)
+        elif len(chunk) > 1:
+            todo = _halves(chunk) + todo
+        else:
+            kept += chunk
+            unknown += chunk if answer is Answer.UNKNOWN else []
     return Core(tuple(kept), tuple(unknown))
+
+
+def _halves(chunk: list[Family]) -> list[list[Family]]:
+    middle = (len(chunk) + 1) // 2
+    return [half for half in (chunk[:middle], chunk[middle:]) if half]
 
 
 def families(problem: Problem) -> Iterator[Family]:

@@ -85,7 +85,7 @@ def _bisect(problem: Problem, knob: Knob, oracle: Oracle, low: int, found: Found
 def knobs(problem: Problem, core: Core) -> Iterator[Knob]:
     """The numbers whose growth loosens a family of the core."""
     for knob in (*_memory_knobs(problem), *_register_knobs(problem), *_limit_knobs(problem)):
-        if knob.family in core.families:
+        if knob.family in core.certain:
             yield knob
 
 
@@ -185,13 +185,13 @@ SWITCHES: Mapping[Family, str] = {
 
 def _switches(problem: Problem, core: Core, oracle: Oracle) -> Iterator[str]:
     for family, text in SWITCHES.items():
-        if family in core.families:
+        if family in core.certain:
             yield from _try(replace(problem, relaxed=problem.relaxed | {family}), text, oracle)
 
 
 def _single_pins(problem: Problem, core: Core, oracle: Oracle) -> Iterator[str]:
     """Each pin whose removal alone is enough; silent on those without an answer, as there may be many."""
-    if Family.PINS not in core.families:
+    if Family.PINS not in core.certain:
         return
     for pins, text in _fewer_pins(problem.pins):
         _, schedule = oracle.ask(replace(problem, pins=pins))

@@ -27,7 +27,7 @@ def size_text(amount: int, memory: str) -> str:
     ('96 KiB', '100 B', '128 columns')
     """
     if memory != "smem":
-        return f"{amount} {'columns' if memory == 'tmem' else 'registers'}"
+        return plural(amount, "column" if memory == "tmem" else "register")
     return f"{amount / 1024:.4g} KiB" if amount >= 1024 else f"{amount} B"
 
 

@@ -116,6 +116,7 @@ def _buffers(schedule: Schedule) -> list[dict[str, Any]]:
             "each": size_text(b.size, b.memory), "all": size_text(b.size * b.depth, b.memory),
         }
         for b in schedule.buffers
+        if b.memory != "registers" or b.depth > 1
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -184,10 +185,13 @@ def _phase(iteration: Iteration, depth: int, ahead: int) -> tuple[str, str]:
     return f"{text} % {depth}", f"({turn_text} + 1) % 2" if ahead else f"{turn_text} % 2"
 
 
-def _trip_count_lines(schedule: Schedule) -> Iterator[str]:
+def _trip_count_lines(schedule: Schedule) -> list[str]:
     count = schedule.graph.trip_count
-    yield f"N is the trip count{'' if count is None else f' ({count})'}. A step of the prologue"
-    yield "runs only where its iteration exists, the steady state N - stages + 1 times or never, and round e of"
-    yield "the epilogue only where N >= stages - 1 - e: each op runs once for each iteration, whatever the trip"
-    yield "count, 0 included. Columns: slot in modelled cycles, stage counted within the group. A wait for empty"
-    yield "passes on a fresh barrier."
+    known = "" if count is None else f" ({count})"
+    return textwrap.wrap(
+        f"N is the trip count{known}. A step of the prologue runs only where its iteration exists, the steady state "
+        "N - stages + 1 times or never, and round e of the epilogue only where N >= stages - 1 - e: each op runs once "
+        "for each iteration, whatever the trip count, 0 included. Columns: slot in modelled cycles, stage counted "
+        "within the group. A wait for empty passes on a fresh barrier.",
+        width=100,
+    )

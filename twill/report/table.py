@@ -120,6 +120,7 @@ def _buffers(schedule: Schedule) -> Table | None:
     rows = (
         (b.op, b.memory, f"{b.depth}", f"{b.needed_depth}", *(size_text(b.size * n, b.memory) for n in (1, b.depth)))
         for b in schedule.buffers
+        if b.memory != "registers" or b.depth > 1
     )
     return _grid("Buffers", columns, rows)
 

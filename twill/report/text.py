@@ -49,7 +49,8 @@ def level_text(level: Level) -> str:
     >>> level_text(Level("ii", 3, 2, "cp-sat"))
     'II 3, not proven: at least 2 (cp-sat)'
     """
-    proof = "proven" if level.proven else f"not proven: at least {level.lower_bound}"
+    least = f": at least {level.lower_bound}" if level.lower_bound > 0 else ""
+    proof = "proven" if level.proven else f"not proven{least}"
     return f"{LEVEL_NAMES[level.name]} {level.value}, {proof} ({level.method})"
 
 
