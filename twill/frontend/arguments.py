@@ -55,6 +55,11 @@ class Unwrapped:
         return Location(code.co_filename, code.co_firstlineno)
 
     @property
+    def is_gluon(self) -> bool:
+        """Whether it is written in Gluon, Triton's lower-level sibling."""
+        return bool(getattr(self.function, "is_gluon", bool)())
+
+    @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """Parameters in order."""
         return self.function.signature.parameters  # type: ignore[no-any-return]

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ir.diagnostics import Location, fail
+from ir.diagnostics import Location
 from twill.frontend.attributes import Dense, Opaque, Symbol, number
+from twill.frontend.generic_scanner import IDENTIFIER, NUMBER, SIGIL_NAME, Scanner
 from twill.frontend.spelled import Spelled, nothing_spelled
 
 
@@ -63,14 +64,7 @@ class Node:
         return self.frames[0].location if self.frames else None
 
 
-_SKIP = re.compile(r"(?:\s+|//[^\n]*)*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w.$]*")
-_SIGIL_NAME = re.compile(r"[%^@#!]([\w.$\-]+|\"(?:[^\"\\]|\\.)*\")(#\d+)?")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_NUMBER = re.compile(r"-?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)")
 _RANGE_END = re.compile(r"\d*\s*:\s*\d+")
-_ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2}|.)")
-_CLOSING = {"<": ">", "(": ")", "[": "]", "{": "}"}
 
 
 def read_generic(text: str, file: str = "", spelled: Spelled = nothing_spelled) -> Node:
@@ -78,7 +72,7 @@ def read_generic(text: str, file: str = "", spelled: Spelled = nothing_spelled) 
 
     `spelled` gives the names that values have at places in `file` itself.
     """
-    reader = _Reader(text, file, spelled)
+    reader = _Reader(text, file, spelled=spelled)
     reader.collect_aliases()
     reader.position = 0
     reader.skip_aliases()
@@ -86,81 +80,12 @@ def read_generic(text: str, file: str = "", spelled: Spelled = nothing_spelled) 
 
 
 @dataclass
-class _Reader:
+class _Reader(Scanner):
     """A recursive-descent reader: each method consumes one construct of the grammar at `position`."""
 
-    text: str
-    file: str
     spelled: Spelled = nothing_spelled
-    position: int = 0
     aliases: dict[str, str] = field(default_factory=dict)
     places: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
-
-    # Tokens.
-
-    def error(self, expected: str) -> Exception:
-        line = self.text.count("\n", 0, self.position) + 1
-        column = self.position - self.text.rfind("\n", 0, self.position)
-        return fail("generic-syntax", f"expected {expected}", Location(self.file, line, column))
-
-    def skip(self) -> None:
-        match = _SKIP.match(self.text, self.position)
-        assert match is not None
-        self.position = match.end()
-
-    def at(self, token: str) -> bool:
-        self.skip()
-        return self.text.startswith(token, self.position)
-
-    def accept(self, token: str) -> bool:
-        found = self.at(token)
-        self.position += len(token) if found else 0
-        return found
-
-    def expect(self, token: str) -> None:
-        if not self.accept(token):
-            raise self.error(f"`{token}`")
-
-    def match(self, pattern: re.Pattern[str], what: str) -> str:
-        self.skip()
-        found = pattern.match(self.text, self.position)
-        if found is None:
-            raise self.error(what)
-        self.position = found.end()
-        return found.group()
-
-    def string(self) -> str:
-        return unescape(self.match(_STRING, "a string")[1:-1])
-
-    def items(self, closing: str, item: Callable[[], Any]) -> tuple[Any, ...]:
-        """`item, item, ... closing`; the opening token is already consumed."""
-        found: list[Any] = []
-        if self.accept(closing):
-            return ()
-        found.append(item())
-        while self.accept(","):
-            found.append(item())
-        self.expect(closing)
-        return tuple(found)
-
-    def balanced(self) -> str:
-        """Text from an opening bracket to its closing one; strings and `->` are no brackets."""
-        start, stack = self.position, []
-        while True:
-            if self.position >= len(self.text):
-                self.position = start
-                raise self.error("the closing bracket of this one")
-            char = self.text[self.position]
-            if char == '"':
-                self.match(_STRING, "a string")
-                continue
-            if char in _CLOSING:
-                stack.append(_CLOSING[char])
-            elif stack and char == stack[-1] and not self.text.startswith("->", self.position - 1):
-                stack.pop()
-            self.position += 1
-            if not stack:
-                return self.text[start : self.position]
 
     # Aliases stand in the first column, before and after the module.
 
@@ -197,17 +122,17 @@ class _Reader:
     def _results(self) -> tuple[str, ...]:
         names: list[str] = []
         while not self.accept("="):
-            name = self.match(_SIGIL_NAME, "a result")
-            count = int(self.match(_NUMBER, "a count")) if self.accept(":") else 0
+            name = self.match(SIGIL_NAME, "a result")
+            count = int(self.match(NUMBER, "a count")) if self.accept(":") else 0
             names += [f"{name}#{i}" for i in range(count)] if count else [name]
             self.accept(",")
         return tuple(names)
 
     def _value(self) -> str:
-        return self.match(_SIGIL_NAME, "a value")
+        return self.match(SIGIL_NAME, "a value")
 
     def _successor(self) -> str:
-        return self.match(_SIGIL_NAME, "a block label")
+        return self.match(SIGIL_NAME, "a block label")
 
     def _region(self) -> tuple[Block, ...]:
         self.expect("{")
@@ -219,7 +144,7 @@ class _Reader:
     def _block(self) -> Block:
         label, arguments = "", ()
         if self.at("^"):
-            label = self.match(_SIGIL_NAME, "a block label")
+            label = self.match(SIGIL_NAME, "a block label")
             arguments = self.items(")", self._argument) if self.accept("(") else ()
             self.expect(":")
         nodes: list[Node] = []
@@ -238,9 +163,9 @@ class _Reader:
         if self.at("("):
             return self._function_type()
         if not self.at("!"):
-            name = self.match(_IDENTIFIER, "a type")
+            name = self.match(IDENTIFIER, "a type")
             return name + (self.balanced() if self.text.startswith("<", self.position) else "")
-        name = self.match(_SIGIL_NAME, "a type")
+        name = self.match(SIGIL_NAME, "a type")
         if self.text.startswith("<", self.position):
             return name + self.balanced()
         return self.aliases.get(name, name)
@@ -264,7 +189,7 @@ class _Reader:
         return dict(self.items("}", self._entry))
 
     def _entry(self) -> tuple[str, Any]:
-        name = self.string() if self.at('"') else self.match(_IDENTIFIER, "an attribute's name")
+        name = self.string() if self.at('"') else self.match(IDENTIFIER, "an attribute's name")
         return name, self.attribute() if self.accept("=") else True
 
     def attribute(self) -> Any:
@@ -280,7 +205,7 @@ class _Reader:
         return text
 
     def _number(self) -> int | float:
-        digits = self.match(_NUMBER, "a number")
+        digits = self.match(NUMBER, "a number")
         return number(digits, self.type() if self.accept(":") else "i64")
 
     def _list(self) -> tuple[Any, ...]:
@@ -292,13 +217,13 @@ class _Reader:
         return self._dictionary()
 
     def _symbol(self) -> Symbol:
-        names = [self.match(_SIGIL_NAME, "a symbol")[1:]]
+        names = [self.match(SIGIL_NAME, "a symbol")[1:]]
         while self.accept("::"):
-            names.append(self.match(_SIGIL_NAME, "a symbol")[1:])
+            names.append(self.match(SIGIL_NAME, "a symbol")[1:])
         return Symbol("::".join(name.strip('"') for name in names))
 
     def _hash(self) -> Opaque:
-        name = self.match(_SIGIL_NAME, "an attribute")
+        name = self.match(SIGIL_NAME, "an attribute")
         parameters = self.balanced() if self.text.startswith("<", self.position) else ""
         return Opaque(self.aliases.get(name, name) if not parameters else name + parameters)
 
@@ -308,7 +233,7 @@ class _Reader:
     def _word(self) -> Any:
         """true, false, unit, loc(...), dense<...> : type, array<...>, or a type."""
         start = self.position
-        word = self.match(_IDENTIFIER, "an attribute")
+        word = self.match(IDENTIFIER, "an attribute")
         if word in _WORDS:
             return _WORDS[word]
         if word == "loc":
@@ -338,7 +263,7 @@ class _Reader:
 
     def _location(self) -> tuple[Frame, ...]:
         if self.at("#"):
-            return self._place_alias(self.match(_SIGIL_NAME, "a location"))
+            return self._place_alias(self.match(SIGIL_NAME, "a location"))
         if self.at('"'):
             return self._named_location()
         if self.accept("callsite("):
@@ -349,22 +274,22 @@ class _Reader:
             return callee + caller
         if self.accept("fused"):
             return self._fused_location()
-        self.match(_IDENTIFIER, "a location")
+        self.match(IDENTIFIER, "a location")
         return ()
 
     def _place_alias(self, alias: str) -> tuple[Frame, ...]:
         if alias not in self.places:
             if alias not in self.aliases:
                 raise self.error(f"a known location, not {alias},")
-            inner = _Reader(self.aliases[alias], self.file, self.spelled, 0, self.aliases, self.places)
+            inner = _Reader(self.aliases[alias], self.file, 0, self.spelled, self.aliases, self.places)
             self.places[alias] = inner._location_suffix()
         return self.places[alias]
 
     def _named_location(self) -> tuple[Frame, ...]:
         text = self.string()
         if self.accept(":"):
-            line = int(self.match(_NUMBER, "a line"))
-            column = int(self.match(_NUMBER, "a column")) if self.accept(":") else 0
+            line = int(self.match(NUMBER, "a line"))
+            column = int(self.match(NUMBER, "a column")) if self.accept(":") else 0
             if self.accept("to"):
                 self.match(_RANGE_END, "the end of a range")
             names = self.spelled(line, column) if text == self.file else ()
@@ -396,12 +321,3 @@ _ATTRIBUTES: dict[str, Callable[[_Reader], Any]] = {
     "(": _Reader._type_attribute,
     **dict.fromkeys("-0123456789", _Reader._number),
 }
-
-
-def unescape(text: str) -> str:
-    r"""Undo MLIR's string escapes.
-
-    >>> unescape(r"a\22b\0A")
-    'a"b\n'
-    """
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if len(m[1]) == 2 else m[1], text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +33,9 @@ def load_function(function: Any, options: FrontendOptions, task: Choice | None =
     if kernel is None:
         remedy = "pass a function under @triton.jit, with or without @triton.autotune"
         raise fail("no-kernel", f"{function!r} is no Triton kernel", remedy=remedy)
+    if kernel.is_gluon:
+        remedy = "dump its TTGIR (TRITON_KERNEL_DUMP=1) and give that file"
+        raise fail("gluon-kernel", "a Gluon kernel has its layouts and pipeline written out", kernel.location, remedy)
     request = settle(kernel, options, task or Choice())
     with told_to_the_user(kernel.function, kernel.location):
         text = (compile_pipelined if options.pipelined else compile_ttir)(kernel.function, request)
@@ -50,7 +54,9 @@ def find_kernel(module: ModuleType, name: str, place: Location) -> Any:
         return _named_kernel(module, kernels, name, place)
     entries = _entries(kernels)
     if not entries:
-        raise fail("no-kernel", "no @triton.jit function here", place, "write file.py:kernel for an imported one")
+        hint = "; unset TRITON_INTERPRET, which takes them away" if os.environ.get("TRITON_INTERPRET") == "1" else ""
+        remedy = f"write file.py:kernel for an imported one{hint}"
+        raise fail("no-kernel", "no @triton.jit function here", place, remedy)
     if len(entries) > 1:
         remedy = "choose one: " + ", ".join(f"{place.file}:{n}" for n in entries)
         raise fail("several-kernels", f"{len(entries)} kernels here: {', '.join(entries)}", place, remedy)

@@ -168,3 +168,10 @@ def test_without_triton_the_user_is_told_what_to_install(tmp_path: Path, monkeyp
     with pytest.raises(UserError, match="pip install") as raised:
         load(path)
     assert raised.value.diagnostics[0].rule == "missing-part" and raised.value.exit_code == 4
+
+
+def test_a_gluon_kernel_is_refused(tmp_path: Path) -> None:
+    header = "from triton.experimental import gluon\n\n\n"
+    path = write(tmp_path, "@gluon.jit\ndef copy(x_ptr, n):\n    pass\n", header=header)
+    diagnostic = refused(path)
+    assert diagnostic.rule == "gluon-kernel" and diagnostic.location == Location(str(path), 4)
