@@ -6,7 +6,7 @@ to the units, and only inside a strongly connected component do dependences tie 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx
@@ -44,20 +44,41 @@ def core(system: System, ii: int) -> Core:
 
 
 def completed(system: System, ii: int, slots: Mapping[int, int]) -> list[int]:
-    """Times of all ops, the earliest 0, from the slots of the core's ops: fill in the rest, then issue early."""
-    contended = system.contended(ii)
-    early = system.early(ii, slots)
-    free = {unit: [system.counts[unit]] * ii for unit in {system.unit[op] for op in contended}}
-    for op, slot in slots.items():
-        for cycle in range(slot, slot + system.occupancy[op]):
-            free[system.unit[op]][cycle % ii] -= 1
-    filled = dict(slots)
-    for op in sorted(set(contended) - set(slots), key=lambda op: (early[op], op)):
-        row = free[system.unit[op]]
-        filled[op] = next(t % ii for t in range(early[op], early[op] + ii) if row[t % ii] > 0)
-        row[filled[op]] -= 1
-    times = system.early(ii, filled)
+    """Times of all ops, the earliest 0, from the slots of the core's ops.
+
+    Ops in no recurrence swap slots freely with others of their unit and occupancy: the earliest takes the next slot.
+    """
+    parts = [op for held in _components(system, system.contended(ii)) for op in held]
+    fixed = {op: slots[op] for op in parts}
+    waiting = set(system.contended(ii)) - set(fixed)
+    pools = _pools(system, ii, slots, waiting)
+    times = system.early(ii, fixed)
+    while waiting:
+        op = min(waiting, key=lambda op: (times[op], op))
+        waiting.remove(op)
+        pool = pools[system.unit[op], system.occupancy[op]]
+        fixed[op] = min(pool, key=lambda slot: (slot - times[op]) % ii)
+        pool.remove(fixed[op])
+        system.postpone(ii, times, fixed, op, (fixed[op] - times[op]) % ii)
     return [t - min(times) for t in times]
+
+
+def _pools(
+    system: System, ii: int, slots: Mapping[int, int], waiting: Iterable[int]
+) -> dict[tuple[int, int], list[int]]:
+    """Slots to hand out by unit and occupancy: those of the core's loose ops, and what no op of the core holds."""
+    pools: dict[tuple[int, int], list[int]] = {}
+    filling = {system.unit[op] for op in waiting if op not in slots}
+    free = {unit: [system.counts[unit]] * ii for unit in filling}
+    for op, slot in slots.items():
+        for cycle in range(slot, slot + system.occupancy[op]) if system.unit[op] in filling else ():
+            free[system.unit[op]][cycle % ii] -= 1
+    for unit, left in free.items():
+        pools[unit, 1] = [slot for slot, count in enumerate(left) for _ in range(count)]
+    for op in waiting:
+        if op in slots:
+            pools.setdefault((system.unit[op], system.occupancy[op]), []).append(slots[op])
+    return pools
 
 
 def _components(system: System, contended: Sequence[int]) -> list[list[int]]:

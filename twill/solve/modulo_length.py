@@ -36,6 +36,12 @@ class LengthSearch:
     def run(self, limits: Limits) -> None:
         """Search until the least length is known, the time is up, or the user stops it."""
         limits.progress(f"II {self.ii}: length {self.high} found, at least {self.low}")
+        try:
+            self._narrow(limits)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _narrow(self, limits: Limits) -> None:
         last = self.low
         while self._is_open(limits) and self._probe(last, limits):
             last = (self.low + self.high - 1) // 2

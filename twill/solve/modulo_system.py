@@ -6,6 +6,7 @@ by longest paths; a pinned order is such an edge too, with delay 0 and a distanc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,6 +147,18 @@ class System:
                     times[v] += -(-short // ii) * ii if v in slots else short
                     changed = True
         return times
+
+    def postpone(self, ii: int, times: list[int], slots: Mapping[int, int], op: int, cycles: int) -> None:
+        """Issue an op so many cycles later, in place, and what depends on it as late as it then must."""
+        times[op] += cycles
+        late = deque([op])
+        while late:
+            u = late.popleft()
+            for _, v, delay, distance in self.outgoing[u]:
+                short = times[u] + delay - distance * ii - times[v]
+                if short > 0:
+                    times[v] += -(-short // ii) * ii if v in slots else short
+                    late.append(v)
 
     def length(self, times: Sequence[int]) -> int:
         """Cycles from the first issue to the last end."""
