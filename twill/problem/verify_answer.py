@@ -208,7 +208,7 @@ def bounds(schedule: Schedule, problem: Problem) -> Iterator[Diagnostic]:
         unknown = [op for op in bound.ops if op not in problem.graph.by_name]
         if unknown:
             yield Diagnostic("bound", f"the bound of {bound.name} names ops that the graph lacks: {names(unknown)}")
-        elif not _KINDS[bound.kind](bound, problem):
+        elif not problem.has(_FAMILY_OF[bound.kind]) or not _KINDS[bound.kind](bound, problem):
             message = f"the {bound.kind} bound II >= {bound.ii_cycles} of {bound.name} does not follow from its ops"
             yield Diagnostic("bound", f"{message}: {names(bound.ops)}")
 
@@ -232,6 +232,7 @@ def _recurrence_bound_holds(bound: Bound, problem: Problem) -> bool:
     return bound.ii_cycles <= 1 or (all(pair in gain for pair in cycle) and sum(gain[pair] for pair in cycle) > 0)
 
 
+_FAMILY_OF = {"unit": Family.UNIT, "recurrence": Family.DEPENDENCE}
 _KINDS: Mapping[str, Callable[[Bound, Problem], bool]] = {
     "unit": _unit_bound_holds,
     "recurrence": _recurrence_bound_holds,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ir.diagnostics import Location
 from ir.graph import DependenceGraph, Edge, Invariant, Op
 from ir.machine import Machine
 from ir.schedule import Bound, Buffer, Certificate, Conflict, Level, Placement, Rejection, Schedule, Status, WarpGroup
@@ -287,6 +289,13 @@ def test_bounds(case: str) -> None:
     assert rules(*certified(bounds=(bound,))) == (set() if holds else {"bound"})
 
 
+@pytest.mark.parametrize("family", [Family.UNIT, Family.DEPENDENCE])
+def test_a_relaxed_family_bounds_nothing(family: Family) -> None:
+    case = {Family.UNIT: "work of one unit", Family.DEPENDENCE: "recurrence"}[family]
+    schedule, _ = certified(bounds=(BOUNDS[case][0],))
+    assert rules(schedule, replace(PROBLEM, relaxed=frozenset({family}))) == {"bound"}
+
+
 PINS: Mapping[str, tuple[Pins, bool]] = {
     "other II": (Pins(ii_cycles=5), False),
     "its II": (Pins(ii_cycles=4), True),
@@ -320,4 +329,22 @@ def test_occupancy_longer_than_the_ii_wraps() -> None:
 
 
 def test_finding_stands_at_the_late_op() -> None:
-    assert verify(*placed(dot=2))[0].location is None
+    place = Location("gemm.py", 3, 5)
+    ops = tuple(replace(op, location=place) if op.name == "dot" else op for op in GRAPH.ops)
+    problem = replace(PROBLEM, graph=replace(GRAPH, ops=ops))
+    late = Assignment(problem, 4, TIMES | {"dot": 2}, GROUPS).schedule()
+    assert verify(late, problem)[0].location == place
+
+
+def test_thousands_of_ops_are_verified_in_a_second() -> None:
+    count, ii = 3000, 20_000
+    ops = tuple(Op(f"o{i}", "u", 7, 3) for i in range(count))
+    edges = tuple(Edge(f"o{i}", f"o{i + 1}") for i in range(count - 1))
+    problem = Problem(DependenceGraph("chain", ops, edges), Machine("m", {"u": 1}), joint=False)
+    times = tuple(Placement(op.name, 7 * i) for i, op in enumerate(ops))
+    schedule = Schedule(Status.FEASIBLE, problem.graph, problem.machine, "t", False, ii, 7 * count, times)
+    started = time.process_time()
+    # At stage 1 the slots are shifted by 20000 mod 7, and meet those of stage 0: the unit is held twice.
+    assert rules(schedule, problem) == {"unit", "iterations"}
+    assert verify(replace(schedule, ii_cycles=7 * count), problem) == ()
+    assert time.process_time() - started < 1.0
