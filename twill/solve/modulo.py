@@ -53,7 +53,7 @@ def _answer(opening: Opening, search: IntervalSearch, length_limits: Limits | No
     if search.high is None:
         return not_found(opening, _NAME, Proven(rejections, interrupted=search.interrupted), _WHY_OPEN)
     length = LengthSearch(search.system, search.high, tuple(search.times), interrupted=search.interrupted)
-    if length_limits is not None:
+    if length_limits is not None and not search.interrupted:
         length.run(length_limits)
     levels = ii_level(search.high, rejections), Level("length", length.high, length.low, length.method)
     return found(opening, _NAME, length.times, Proven(rejections, levels, length.interrupted), _WHY_OPEN)

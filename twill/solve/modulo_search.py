@@ -52,11 +52,6 @@ class IntervalSearch:
         last = self.top if self.high is None else self.high - 1
         return self.low <= last and self.limits.remaining_s > 0 and not self.interrupted
 
-    @property
-    def is_settled(self) -> bool:
-        """True where the smallest interval is known, or known not to exist."""
-        return self.low == self.high or (self.high is None and self.low > self.top)
-
     def _climb(self) -> None:
         """Heuristic schedules at growing intervals; a stage that is capped or pinned is beyond the heuristic."""
         ii, step = self.low, 1

@@ -1,8 +1,13 @@
 """The exact modulo solver: published answers, proofs, pins and caps, and agreement with enumeration."""
 
+import importlib.util
 import json
+import signal
+import sys
+import threading
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +19,14 @@ from ir.machine import Machine
 from ir.schedule import Status
 from twill.problem.problem import Family, OrderPin, Pins, Problem
 from twill.problem.verify import verify
-from twill.solve import modulo_search
+from twill.solve import modulo_cpsat, modulo_search
 from twill.solve.brute import Brute
 from twill.solve.modulo import Modulo, solve_modulo
+from twill.solve.modulo_cpsat import Verdict
 from twill.solve.modulo_instance import instance_problem, read_instances
 from twill.solve.protocol import Limits
 
+REPOSITORY = Path(__file__).parents[3]
 TOY_ATTENTION = {
     "name": "toy attention", "latency": [1, 1, 1], "unit": ["tensor", "exp", "tensor"],
     "limit": {"tensor": 1, "exp": 1}, "occupancy": {"tensor": 1, "exp": 1},
@@ -171,6 +178,40 @@ def test_an_interrupt_keeps_the_schedule_found(monkeypatch):
     assert (schedule.status, schedule.ii_cycles) == (Status.FEASIBLE, 3)
     assert verify(schedule, problem) == ()
     assert "stopped by the user" in schedule.message
+
+
+def test_ctrl_c_during_a_search_stops_it_with_what_it_has():
+    class Endless:
+        """A search that ends only when it is told to."""
+
+        def __init__(self):
+            self.stopped = threading.Event()
+
+        def solve(self, _model):
+            assert self.stopped.wait(20), "nobody stopped the search"
+            return Verdict.FEASIBLE.value
+
+        def stop_search(self):
+            self.stopped.set()
+
+    timer = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    timer.start()
+    assert modulo_cpsat._solve(Endless(), None) == (Verdict.FEASIBLE, True)
+    timer.join()
+
+
+def test_the_benchmark_reports_and_verifies(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("bench_modulo", REPOSITORY / "bench" / "modulo.py")
+    bench = importlib.util.module_from_spec(spec)
+    sys.modules["bench_modulo"] = bench
+    spec.loader.exec_module(bench)
+    path = tmp_path / "tiny.json"
+    path.write_text(json.dumps([TOY_ATTENTION, CANIS, VAN_DONGEN]))
+    assert bench.main(["--instances", str(path), "--length"]) == 0
+    assert "3 loops, II proven for 3, length too for 3" in capsys.readouterr().out
+    assert bench.main(["--instances", str(path), "--json"]) == 0
+    assert [row["ii_cycles"] for row in json.loads(capsys.readouterr().out)["rows"]] == [2, 3, 6]
+    assert bench.main(["--instances", str(tmp_path / "absent.json")]) == 2
 
 
 def test_reading_instances_reports_bad_files(tmp_path):
