@@ -76,9 +76,10 @@ def _storage(schedule: Schedule, channel: Channel) -> str:
 
 def _buffer_lines(prog: Program) -> Iterator[str]:
     handed = {c.op for c in prog.channels}
+    depths = buffer_depths(prog.schedule, prog.channels)
     for buffer in prog.schedule.buffers:
         if buffer.op not in handed and buffer.memory != "registers":
-            yield f"  {buffer.op}: depth {buffer.depth} x {size_text(buffer.size, buffer.memory)} {buffer.memory}"
+            yield f"  {buffer.op}: depth {depths[buffer.op]} x {size_text(buffer.size, buffer.memory)} {buffer.memory}"
 
 
 def _stream_lines(prog: Program, stream: Stream) -> Iterator[str]:
@@ -157,15 +158,17 @@ class _Writer:
     def _action(self, action: Action, row: Row) -> Iterator[str]:
         """The text of a wait or an arrive; nothing where the iteration that it means is known not to exist."""
         target = row.iteration.earlier(action.distance)
-        if not target.base and target.offset < 0:
+        if (target.base == "" and target.offset < 0) or (target.base == "N" and target.offset >= 0):
             return
         guard = f", if {target.base} >= {-target.offset}" if -target.offset > row.given else ""
+        if not target.base and target.offset >= row.needs:
+            guard = f", if N > {target.offset}"
         if action.side == "done":
             yield f"wait for {action.name} ({target}){guard}"
             return
         buffer, parity = _phase(target, self.channels[action.name], int(action.side == "empty"))
-        suffix = f" parity {parity}" if action.verb == "wait" else " when done" if action.asynchronous else ""
-        yield f"{action.verb} {action.side} {action.name}[{buffer}]{suffix}{guard}"
+        suffix = f", parity {parity}" if action.verb == "wait" else ", when done" if action.asynchronous else ""
+        yield f"{action.verb} {action.side} of {action.name}, buffer {buffer}{suffix}{guard}"
 
 
 def _phase(iteration: Iteration, depth: int, ahead: int) -> tuple[str, str]:

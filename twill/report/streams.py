@@ -15,7 +15,7 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Literal
 
-from ir.graph import Edge, Op
+from ir.graph import DependenceGraph, Edge, Op
 from ir.schedule import Schedule
 
 
@@ -127,9 +127,12 @@ def program(schedule: Schedule) -> Program:
     return Program(schedule, channels, tuple(streams))
 
 
-def is_asynchronous(op: Op) -> bool:
-    """True where the instruction stream goes on before the op is done."""
-    return max(1, op.issue_cycles) < max(op.latency_cycles, op.occupancy_cycles)
+def asynchronous(graph: DependenceGraph) -> frozenset[str]:
+    """Ops that go on after the instruction stream has: loads, ops that hold their unit for longer than they issue, and
+    whatever a reader has to wait for in a blocking way. Of other ops the hardware keeps the results in order."""
+    waited = {edge.source for edge in graph.edges if edge.blocking}
+    late = (op for op in graph.ops if op.variable_latency or max(1, op.issue_cycles) < op.occupancy_cycles)
+    return frozenset(waited.union(op.name for op in late))
 
 
 def buffer_depths(schedule: Schedule, channels: tuple[Channel, ...]) -> dict[str, int]:
@@ -139,7 +142,8 @@ def buffer_depths(schedule: Schedule, channels: tuple[Channel, ...]) -> dict[str
     """
     farthest = dict.fromkeys(schedule.graph.by_name, 1)
     for edge in schedule.graph.edges:
-        farthest[edge.source] = max(farthest[edge.source], edge.distance)
+        if edge.kind == "data":
+            farthest[edge.source] = max(farthest[edge.source], edge.distance)
     depths = {b.op: max(b.depth, farthest[b.op]) for b in schedule.buffers if b.memory != "registers"}
     return depths | {c.op: c.depth for c in channels if c.kind == "data"}
 
@@ -200,6 +204,10 @@ class _Builder:
     def _ii(self) -> int:
         return self.schedule.ii_cycles or 1
 
+    @cached_property
+    def _late(self) -> frozenset[str]:
+        return asynchronous(self.schedule.graph)
+
     def steps(self, group: int) -> Iterator[Step]:
         """The steps of a group in program order; an awaited completion only where something is handed back then."""
         for key in self._rank:
@@ -217,7 +225,7 @@ class _Builder:
         outgoing = tuple(c for c in self.channels if c.op == op.name)
         empty = (Action("wait", "empty", c.name) for c in outgoing)
         before = (*self._full(op), *self._own(op), *empty, *self._reuse(op))
-        full = (Action("arrive", "full", c.name, asynchronous=is_asynchronous(op)) for c in outgoing)
+        full = (Action("arrive", "full", c.name, asynchronous=op.name in self._late) for c in outgoing)
         return Step(op.name, self._time[key], False, before, (*full, *releases))
 
     @cached_property
@@ -227,7 +235,7 @@ class _Builder:
         for op in self.schedule.graph.ops:
             start = self.schedule.by_op[op.name].time_cycles
             times[_Key(op.name)] = start
-            if is_asynchronous(op):
+            if op.name in self._late:
                 times[_Key(op.name, True)] = start + op.span_cycles
         return times
 
@@ -250,7 +258,7 @@ class _Builder:
 
     def _free(self, edge: Edge) -> tuple[_Key, int]:
         """The step at which the target hands the source's buffer back, and its cycle in the source's iteration."""
-        late = is_asynchronous(self.schedule.graph.by_name[edge.target]) and not edge.in_place
+        late = edge.target in self._late and not edge.in_place
         key = _Key(edge.target, late)
         return key, self._time[key] + edge.distance * self._ii
 
@@ -264,7 +272,15 @@ class _Builder:
             if readers:
                 last = max(readers, key=self._free_order)
                 if self._free(last)[0] == key:
+                    yield from self._unfinished(readers, last)
                     yield Action("arrive", "empty", channel.name, last.distance)
+
+    def _unfinished(self, readers: list[Edge], last: Edge) -> Iterator[Action]:
+        """Waits for the other asynchronous readers of the same buffer, which the order of issue does not finish."""
+        others = dict.fromkeys((e.target, last.distance - e.distance) for e in readers if self._free(e)[0].done)
+        for target, distance in others:
+            if (target, distance) != (last.target, 0):
+                yield Action("wait", "done", target, distance)
 
     def _free_order(self, edge: Edge) -> tuple[int, int]:
         key, time = self._free(edge)
@@ -296,6 +312,6 @@ class _Builder:
         depth = buffer_depths(self.schedule, self.channels).get(op.name, 0)
         for edge in self.schedule.graph.edges:
             mine = edge.source == op.name and edge.kind == "data" and not _crosses(self.schedule, edge)
-            late = is_asynchronous(self.schedule.graph.by_name[edge.target]) and not edge.in_place
+            late = edge.target in self._late and not edge.in_place
             if mine and late and depth and edge.distance <= depth:
                 yield Action("wait", "done", edge.target, depth - edge.distance)

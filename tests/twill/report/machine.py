@@ -13,7 +13,9 @@ from ir.schedule import Schedule
 # (verb, name, buffer or iteration, parity) with numbers evaluated
 Instruction = tuple[str, str, int, int]
 
-_ACTION = re.compile(r"(wait|arrive) (full|empty) (\S+?)\[(.+?)\](?: parity (.+?))?(?: when done)?(?:, if (.+))?$")
+_ACTION = re.compile(
+    r"(wait|arrive) (full|empty) of (\S+), buffer ([^,]+)(?:, parity ([^,]+))?(?:, when done)?(?:, if (.+))?$"
+)
 _WAIT = re.compile(r"(wait for|await) (\S+) \((.+?)\)(?:, if (.+))?$")
 _ISSUE = re.compile(r"issue (\S+) \((.+?)\)")
 _CHANNEL = re.compile(r"  (\S+)\s+group (\d+) -> ([\d, ]+?)\s+depth (\d+)")
@@ -98,8 +100,15 @@ class Race:
             (name, b): Barrier(readers) for name, (depth, readers) in self.channels.items() for b in range(depth)
         }
         self.depths = {b.op: b.depth for b in self.schedule.buffers if b.memory != "registers"}
+        for edge in self.schedule.graph.edges:
+            if edge.kind == "data" and edge.source in self.depths:
+                self.depths[edge.source] = max(self.depths[edge.source], edge.distance)
         self.depths |= {name: depth for name, (depth, _) in self.channels.items() if not name.endswith(".order")}
-        self.late = {op.name: max(1, op.issue_cycles) < max(op.latency_cycles, op.occupancy_cycles) for op in self.ops}
+        waited = {edge.source for edge in self.schedule.graph.edges if edge.blocking}
+        self.late = {
+            op.name: op.variable_latency or max(1, op.issue_cycles) < op.occupancy_cycles or op.name in waited
+            for op in self.ops
+        }
         self.group = {p.op: p.group for p in self.schedule.placements}
 
     @property

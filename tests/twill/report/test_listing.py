@@ -73,7 +73,7 @@ def test_a_buffer_in_one_group_waits_for_its_asynchronous_reader():
         check(alone, n)
 
 
-@pytest.mark.parametrize("broken", ["arrive empty load", "wait full load", "wait empty load"])
+@pytest.mark.parametrize("broken", ["arrive empty of load", "wait full of load", "wait empty of load"])
 def test_the_race_finds_what_is_missing(broken):
     """The checker itself: without one kind of barrier action some interleaving deadlocks or reads too early."""
     schedule = _hand_over(4)

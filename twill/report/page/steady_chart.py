@@ -10,7 +10,7 @@ from ir.schedule import Schedule
 from twill.report.bars import Bar, Kind, Piece, Row, group_rows, pack, pieces, unit_rows, waits
 from twill.report.page.svg import GUTTER, WIDTH, Axis, fitted, picture, tag, text
 from twill.report.palette import colour_of, ink_on
-from twill.report.streams import is_asynchronous
+from twill.report.streams import asynchronous
 
 LANE, GAP, HEAD = 24, 10, 26
 MAX_STRIPES = 3
@@ -69,15 +69,14 @@ def _patterns() -> str:
 
 def _with_flights(schedule: Schedule, row: Row) -> Row:
     """Lengthen the bars of asynchronous ops to their latency, and add the waits of the group."""
-    bars = [_flight(schedule, bar) for bar in row.bars]
+    late = asynchronous(schedule.graph)
+    bars = [_flight(schedule, bar) if bar.op in late else bar for bar in row.bars]
     stops = waits(schedule, row.group) if row.group is not None else ()
     return Row(row.label, row.detail, (*bars, *stops), row.group)
 
 
 def _flight(schedule: Schedule, bar: Bar) -> Bar:
     op = schedule.graph.by_name[bar.op]
-    if not is_asynchronous(op):
-        return bar
     length = min(max(op.latency_cycles, op.occupancy_cycles), schedule.ii_cycles or 1)
     return Bar(bar.op, "flight", bar.start_cycles, bar.start_cycles + length, bar.stage)
 
@@ -110,7 +109,7 @@ def _draw_piece(schedule: Schedule, piece: Piece, axis: Axis, top: float) -> str
     width = max(1.5, right - left - 0.75)
     place: dict[str, Any] = {"x": left, "y": top + 2, "width": width, "height": LANE - 4, "rx": min(3.0, width / 2)}
     if bar.kind == "wait":
-        return tag("g", tag("rect", **place, class_="wait"), data_op=bar.op)
+        return tag("g", tag("rect", **place | {"y": top + 8, "height": LANE - 16}, class_="wait"), data_op=bar.op)
     colour = colour_of(schedule.machine, schedule.graph.by_name[bar.op].unit)
     flying = bar.kind == "flight"
     shapes = [tag("rect", **place, class_="flight" if flying else "bar", style=f"--c:{colour};--i:{ink_on(colour)}")]
