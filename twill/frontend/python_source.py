@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -23,10 +24,10 @@ def import_file(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise fail("missing-file", f"there is no file {path}", remedy=_similar_file(path))
-    root, parts = path.parent, [path.stem]
+    root, parts = path.parent, [path.stem] if path.stem != "__init__" else []
     while (root / "__init__.py").is_file():
         root, parts = root.parent, [root.name, *parts]
-    if len(parts) > 1:
+    if root != path.parent:
         return import_module(".".join(parts), root)
     with search_path(root):
         spec = importlib.util.spec_from_file_location(f"twill_source_{path.stem}", path)
@@ -36,15 +37,20 @@ def import_file(path: Path) -> ModuleType:
 
 def import_module(name: str, root: Path | None = None) -> ModuleType:
     """Import a module by its dotted name, `root` or the working folder on the search path; raises UserError."""
+    if name in sys.modules:
+        return sys.modules[name]
+    package = name.rpartition(".")[0]
+    if package:
+        import_module(package, root)
     with search_path(root or Path.cwd()):
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError):
             spec = None
-        if spec is None or spec.origin is None:
+        if spec is None:
             remedy = "write file.py:kernel, or package.module:kernel with the package installed or in this folder"
             raise fail("unknown-module", f"there is no module `{name}`", remedy=remedy)
-        return sys.modules.get(name) or _executed(spec)
+        return _executed(spec) if spec.origin else importlib.import_module(name)
 
 
 def _executed(spec: ModuleSpec) -> ModuleType:
@@ -52,8 +58,12 @@ def _executed(spec: ModuleSpec) -> ModuleType:
     assert spec.loader is not None and spec.origin is not None, "the spec is of a file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    with _harmless(Path(spec.origin)):
-        spec.loader.exec_module(module)
+    try:
+        with _harmless(Path(spec.origin)):
+            spec.loader.exec_module(module)
+    except UserError:
+        del sys.modules[spec.name]
+        raise
     return module
 
 

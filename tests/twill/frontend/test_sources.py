@@ -65,6 +65,18 @@ def test_a_module_by_its_dotted_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert load(f"{path}:copy").name == "copy"
     missing = refused("my_package.kernel:copy")
     assert missing.rule == "unknown-module" and "`my_package.kernel`" in missing.message
+    assert refused("my_package.kernels.deeper:copy").rule == "unknown-module"
+
+
+def test_packages_with_a_fault_and_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = write(tmp_path, "x = 1 / 0\n", "broken_package/__init__.py", header="")
+    path = write(tmp_path, COPY, "broken_package/kernels.py")
+    for spec in (f"{path}:copy", "broken_package.kernels:copy"):
+        monkeypatch.chdir(tmp_path)
+        diagnostic = refused(spec)
+        assert (diagnostic.rule, diagnostic.location) == ("user-code-error", Location(str(broken), 1, 5))
+    write(tmp_path, COPY, "bare_package/inner/kernels.py")
+    assert load("bare_package.inner.kernels:copy").name == "copy"
 
 
 def test_a_missing_file_and_an_unknown_kind_of_source(tmp_path: Path) -> None:
