@@ -202,8 +202,8 @@ def _check_operation(scope: Scope, split: Split, operation: Operation, smallest_
     result = operation.results[0]
     axis = split.axes[result.name][0]
     piece, smallest = result.type.shape[axis] // split.copies, smallest_rows
-    if axis == len(result.type.shape) - 2 and piece < smallest:
-        reason = f"a piece of `{result.name}` has {piece} rows, the smallest tile of the tensor core {smallest}"
+    if axis == len(result.type.shape) - 2 and piece % smallest:
+        reason = f"a piece of `{result.name}` has {piece} rows, no multiple of the tensor core's {smallest}"
         raise _refused(scope, split.copies, reason, operation.location)
 
 

@@ -93,7 +93,9 @@ class Builder:
             body=tuple(self.body),
             location=Location(FILE, 1, 1),
         )
-        body = (*bounds, *self.outer, loop)
+        # What a kernel would store after the loop.
+        after = tuple(c.result.name for c in self.carried if not c.result.type.pointer)
+        body = (*bounds, *self.outer, loop, Operation("use", after))
         kernel = Kernel("k", tuple(self.arguments), body, FILE, warps=warps, argument_attributes=self.attributes)
         return kernel, loop
 
