@@ -80,7 +80,7 @@ def kernels(draw: st.DrawFn) -> Kernel:
 
 
 @given(kernels())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_printed_reads_back_the_same(kernel: Kernel) -> None:
     again = parse_kernel(print_kernel(kernel))
     assert again == kernel
