@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ir.graph import Edge
 from ir.schedule import Schedule, Status
 from twill.explain.groups import Groups, explain_groups
-from twill.explain.interval import Interval, bound_lines, bounds_of, explain_interval
+from twill.explain.interval import Interval, bound_lines, bounds_of, explain_interval, rejection_text, rejections_of
 from twill.explain.length import Length, explain_length
 from twill.explain.memory import Memory, explain_memory
+from twill.explain.why_not import why_not
 from twill.explain.words import place, plural
 from twill.problem.problem import Problem
 
@@ -54,6 +55,7 @@ def explain(schedule: Schedule, problem: Problem | None = None) -> Explanation:
         Section("What sets the length", length.lines),
         Section("Warp groups", groups.lines),
         Section("Memory", memory.lines),
+        Section("Little to gain from overlap", tuple(_no_gain(schedule))),
         limits,
         _assumed(schedule, assumed),
     )
@@ -71,9 +73,9 @@ def _negative(schedule: Schedule) -> Section:
         lines = ["There is no schedule: this is proven."]
     lines += [schedule.message] if schedule.message else []
     lines += list(_conflict(schedule))
-    lines += [f"No II up to {r.ii_cycles}: {r.method}, {r.detail}" for r in schedule.certificate.rejections]
+    lines += [f"Refuted: {rejection_text(r)}." for r in rejections_of(schedule)]
     for bound in bounds_of(schedule)[:1]:
-        lines += [f"II would be at least {plural(bound.ii_cycles, 'modelled cycle')}:"]
+        lines += [f"The bounds alone ask for an II of at least {plural(bound.ii_cycles, 'modelled cycle')}:"]
         lines += [f"  {line}" for line in bound_lines(schedule.graph, schedule.machine, bound)]
     return Section("Why there is no schedule", tuple(lines))
 
@@ -87,6 +89,13 @@ def _conflict(schedule: Schedule) -> Iterator[str]:
     if conflict.message and conflict.message != schedule.message:
         yield conflict.message
     yield from (f"  would help: {text}" for text in conflict.relaxations)
+
+
+def _no_gain(schedule: Schedule) -> Iterator[str]:
+    for finding in why_not(None, schedule.graph, schedule.machine):
+        yield f"{finding.message}."
+        if finding.remedy:
+            yield f"  help: {finding.remedy}"
 
 
 def _limits(problem: Problem) -> Iterator[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ir.graph import DependenceGraph
 from ir.machine import Machine
-from ir.schedule import Bound, Schedule, Status
+from ir.schedule import Bound, Rejection, Schedule, Status
 from twill.explain.steady import Utilisation, utilisations
 from twill.explain.words import op_text, place, plural
 from twill.problem.bounds import all_bounds
@@ -57,6 +57,23 @@ def bounds_of(schedule: Schedule) -> tuple[Bound, ...]:
     return tuple(sorted(given, key=lambda bound: -bound.ii_cycles))
 
 
+def rejections_of(schedule: Schedule) -> tuple[Rejection, ...]:
+    """The largest interval that each method has refuted, in order."""
+    largest = {r.method: r for r in sorted(schedule.certificate.rejections, key=lambda r: r.ii_cycles)}
+    return tuple(sorted(largest.values(), key=lambda r: r.ii_cycles))
+
+
+def rejection_text(rejection: Rejection) -> str:
+    """One refuted interval.
+
+    >>> rejection_text(Rejection(7, "bound", "x is busy"))
+    'no II up to 7: bound (x is busy)'
+    """
+    return (
+        f"no II up to {rejection.ii_cycles}: {rejection.method}{f' ({rejection.detail})' if rejection.detail else ''}"
+    )
+
+
 def bound_lines(graph: DependenceGraph, machine: Machine, bound: Bound) -> Iterator[str]:
     """A bound op by op, with cycles and source lines."""
     if bound.kind == "unit":
@@ -86,7 +103,7 @@ def _reason(
     for bound in binding or bounds[:1]:
         yield from (f"  {line}" for line in bound_lines(schedule.graph, schedule.machine, bound))
     if not binding:
-        yield from (f"  no II up to {r.ii_cycles}: {r.method}, {r.detail}" for r in schedule.certificate.rejections)
+        yield from (f"  {rejection_text(r)}" for r in rejections_of(schedule))
 
 
 def _bound_name(bound: Bound) -> str:

@@ -15,13 +15,13 @@ from twill.explain.length import longest_path_cycles
 from twill.explain.words import names_text, plural
 from twill.problem.bounds import recurrence_bound, resource_bounds
 
-# A recurrence that takes this share of the whole iteration leaves no room for overlap worth having.
+# A recurrence or a unit that takes this share of an iteration leaves no room for overlap worth having.
 SERIAL_SHARE = Fraction(9, 10)
 
 # What to do about a refusal, by a word in it; the first that fits.
 REMEDIES = {
     "while": "give it a trip count that is known before it runs: `for i in range(...)`",
-    "call": "inline the called function, or move the call out of the loop",
+    "call": "let the called function be inlined, or move the call out of the loop",
     "branch": "turn the branch into a select (`tl.where`), or move it out of the loop",
     "control flow": "turn branches into selects (`tl.where`), or move them out of the loop",
 }
@@ -66,8 +66,9 @@ def _of_graph(graph: DependenceGraph, machine: Machine | None) -> Iterator[Diagn
             "loop-serial", _serial_text(graph, bound, length), graph.location, _serial_remedy(graph, bound)
         )
     units = resource_bounds(graph, machine) if machine else ()
-    if machine is not None and units and units[0].ii_cycles >= length:
-        yield Diagnostic("loop-unit-bound", _unit_text(graph, machine, units[0], length), graph.location)
+    serial = sum(op.span_cycles for op in graph.ops)
+    if machine is not None and units and units[0].ii_cycles >= SERIAL_SHARE * serial:
+        yield Diagnostic("loop-unit-bound", _unit_text(graph, machine, units[0], serial), graph.location)
 
 
 def _serial_text(graph: DependenceGraph, bound: Bound, length: int) -> str:
@@ -90,8 +91,8 @@ def _serial_remedy(graph: DependenceGraph, bound: Bound) -> str:
     return f"break the recurrence at {names_text(names)}: keep several partial results and combine them after the loop"
 
 
-def _unit_text(graph: DependenceGraph, machine: Machine, bound: Bound, length: int) -> str:
+def _unit_text(graph: DependenceGraph, machine: Machine, bound: Bound, serial: int) -> str:
     held = sum(graph.by_name[name].occupancy_cycles for name in bound.ops)
     busy = plural(held, "modelled cycle")
     count = plural(machine.units[bound.name], "instance")
-    return f"{bound.name} ({count}) is held for {busy} an iteration of {length}: overlap gains nothing"
+    return f"{bound.name} ({count}) is held for {busy}, and one op after the other takes {serial}: overlap gains little"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ir.schedule import Level, Schedule, Status
+from twill.explain.interval import rejection_text, rejections_of
 from twill.explain.words import plural
 
 MEANING = {
@@ -38,8 +39,7 @@ def negative(schedule: Schedule) -> str:
     if schedule.conflict:
         lines += [f"conflict: {schedule.conflict.message}", f"families: {', '.join(schedule.conflict.families)}"]
         lines += [f"would help: {text}" for text in schedule.conflict.relaxations]
-    rejections = schedule.certificate.rejections
-    lines += [f"no II up to {r.ii_cycles}: {r.method}{tail(r.detail)}" for r in rejections]
+    lines += [rejection_text(r) for r in rejections_of(schedule)]
     return "\n".join(lines) + "\n"
 
 

@@ -159,3 +159,10 @@ def test_profiles_of_registers_count_reserved_ones():
     profiles = {profile.group: profile for profile in register_profiles(examples.attention())}
     assert profiles[0].peak == examples.HOPPER.reserved_registers
     assert memory_profiles(examples.modulo()) == ()
+
+
+def test_a_serial_loop_is_told_that_overlap_gains_little():
+    lines = explain(_loop(7, 1, 9)).lines
+    assert "Little to gain from overlap:" in lines
+    assert any("a -> b: 7 cycles; b -> a: 2 cycles" in line for line in lines)
+    assert "Little to gain from overlap:" not in explain(examples.attention()).lines
