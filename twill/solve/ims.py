@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ir.schedule import Level, Schedule
 from twill.problem.problem import Problem
-from twill.solve.ims_placement import schedule_at
+from twill.solve.ims_placement import growing, schedule_at
 from twill.solve.modulo_answer import Opening, Proven, found, ii_level, not_found
 from twill.solve.modulo_system import System
 from twill.solve.protocol import Limits
@@ -23,7 +23,7 @@ class Ims:
     exact: bool = False
 
     def solve(self, problem: Problem, limits: Limits) -> Schedule:
-        """The first interval that succeeds, and the schedule found there. Raises UserError for a joint problem.
+        """The first interval tried that succeeds, and the schedule found there. Raises UserError for a joint problem.
 
         The heuristic itself knows nothing of capped or pinned stages: a schedule that breaks them is passed over.
         """
@@ -34,7 +34,7 @@ class Ims:
     def _answer(self, opening: Opening, limits: Limits) -> Schedule:
         interrupted = False
         try:
-            for ii in range(opening.low, opening.top + 1):
+            for ii in growing(opening.low, opening.top):
                 times = schedule_at(opening.system, ii)
                 if times is not None and _keeps_stages(opening.system, ii, times):
                     return self._found(opening, ii, times)

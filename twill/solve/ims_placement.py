@@ -6,12 +6,15 @@ B. R. Rau, "Iterative modulo scheduling: an algorithm for software pipelining lo
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from twill.solve.modulo_system import NO_UNIT, System
 
 # Placements allowed per op at one interval; Rau finds that 2 nearly always suffice, evictions cost little here.
 _BUDGET_RATIO = 6
+# Intervals above the bound that are tried one by one.
+_NEAR = 8
 
 
 def schedule_at(system: System, ii: int, budget_ratio: int = _BUDGET_RATIO) -> list[int] | None:
@@ -24,6 +27,16 @@ def schedule_at(system: System, ii: int, budget_ratio: int = _BUDGET_RATIO) -> l
         return None
     early = system.early(ii, {op: times[op] % ii for op in system.contended(ii)})
     return [t - min(early) for t in early]
+
+
+def growing(low: int, top: int) -> Iterator[int]:
+    """Intervals to try in turn: each of the first few, then ever larger steps, the last one `top`."""
+    ii, step = low, 1
+    while ii < top:
+        yield ii
+        ii, step = ii + step, step if ii < low + _NEAR else 2 * step
+    if low <= top:
+        yield top
 
 
 @dataclass
@@ -66,13 +79,15 @@ class _Table:
 
     def in_the_way(self, op: int, time: int) -> list[int]:
         """Ops whose removal makes room: in each slot that overflows, those that came first."""
-        unit = self.system.unit[op]
-        slots = self.slots(op, time)
+        occupancy, rows = self.system.occupancy[op], self.holders[self.system.unit[op]]
+        count = self.system.counts[self.system.unit[op]]
         evicted: set[int] = set()
-        for slot in slots:
-            others = [x for x in self.holders[unit][slot] if x not in evicted]
-            excess = len(others) + slots.count(slot) - self.system.counts[unit]
-            evicted.update(others[: max(0, excess)])
+        for offset in range(min(occupancy, self.ii)):
+            own = 1 + (occupancy - 1 - offset) // self.ii
+            row = rows[(time + offset) % self.ii]
+            if len(row) + own > count:
+                others = [x for x in row if x not in evicted]
+                evicted.update(others[: max(0, len(others) + own - count)])
         return sorted(evicted)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ir.schedule import Rejection
-from twill.solve.ims_placement import schedule_at
+from twill.solve.ims_placement import growing, schedule_at
 from twill.solve.modulo_core import completed, core
 from twill.solve.modulo_cpsat import Answer, SlotModel, Verdict
 from twill.solve.modulo_system import System
@@ -54,10 +54,10 @@ class IntervalSearch:
 
     def _climb(self) -> None:
         """Heuristic schedules at growing intervals; a stage that is capped or pinned is beyond the heuristic."""
-        ii, step = self.low, 1
-        while self.system.is_free and self.high is None and ii <= self.top and self.is_open:
+        for ii in growing(self.low, self.top) if self.system.is_free else ():
             self._accept(ii, schedule_at(self.system, ii))
-            ii, step = ii + step, step if ii < self.low + 8 else 2 * step
+            if self.high is not None or not self.is_open:
+                return
 
     def _close_in(self) -> None:
         effort, attempt = _FIRST_EFFORT, 0
@@ -74,12 +74,13 @@ class IntervalSearch:
             self._accept(ii, answer.times or None)
 
     def _candidate(self, attempt: int) -> int:
+        """From the bound upwards, doubling the distance, since the smallest interval is mostly near; then bisection."""
+        near = self.low + (1 << self.probes) - 1
+        self.probes += 1
         if self.high is None:
-            # From the bound upwards, doubling the distance: the smallest interval is mostly near.
-            self.probes += 1
-            return min(self.top, self.low + (1 << self.probes - 1) // 2)
+            return min(self.top, near)
         middle = (self.low + self.high - 1) // 2
-        return (middle, self.low, self.high - 1)[attempt % 3]
+        return (min(near, middle), self.low, self.high - 1)[attempt % 3]
 
     def _decide(self, ii: int, effort: float) -> Answer:
         if not self.system.is_free:

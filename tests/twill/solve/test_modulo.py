@@ -289,11 +289,13 @@ def test_interval_and_length_agree_with_the_enumeration_of_all_slots(problem):
     assert (schedule.ii_cycles, schedule.length_cycles) == smallest_by_slots(problem)
 
 
-@settings(max_examples=60, deadline=None)
-@given(small_problems(), st.integers(1, 3))
-def test_search_without_the_heuristic_agrees_with_the_enumeration_of_all_slots(problem, seed):
+@settings(max_examples=80, deadline=None)
+@given(small_problems(), st.integers(1, 3), st.sampled_from([-1, 2]))
+def test_search_without_the_heuristic_agrees_with_the_enumeration_of_all_slots(problem, seed, most_turns):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(modulo_search, "schedule_at", lambda system, ii: None)
+        # Below 0, units are always modelled by slots in the ring, else in absolute time where that is smaller.
+        patch.setattr(modulo_cpsat, "_MOST_TURNS", most_turns)
         schedule = solve(problem, seed=seed, workers=1)
     assert schedule.status is Status.OPTIMAL
     assert (schedule.ii_cycles, schedule.length_cycles) == smallest_by_slots(problem)
