@@ -182,7 +182,7 @@ def _with_conflict(schedule: Schedule, problem: Problem, limits: Limits) -> Sche
     from twill.explain.conflict import explain_conflict
 
     budget = replace(limits, time_s=min(CONFLICT_S, limits.time_s), started=time.monotonic())
-    conflict = explain_conflict(problem, find_solver("cpsat"), budget)
+    conflict = explain_conflict(problem, find_solver("cpsat"), budget, known_infeasible=True)
     return schedule if conflict is None else replace(schedule, conflict=conflict)
 
 
