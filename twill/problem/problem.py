@@ -9,6 +9,7 @@ Stage 1 (``joint=False``) has these families of constraints:
 dependence        t(v) >= t(u) + d(e) - distance(e) * I                              for each edge e = (u, v)
 unit              for each unit and slot: ops' [t, t + occupancy) cover it at most `units[unit]` times
 stages            t(v) < max_stages * I                                              (only where max_stages is set)
+pins              what the user fixed: the interval, stages, order; groups in stage 2
 
 Stage 2 (``joint=True``) adds:
 
@@ -25,7 +26,6 @@ handoff           t(v) >= t(u) + d(e) + handoff(u) - distance(e) * I            
 register_handoff  (only where forbidden) g(u) = g(v) for data edges whose source holds registers
 blocking          for a blocking edge into v: no op x of v's group (v itself included) has an issue interval
                   [t(x), t(x) + max(1, issue(x))) that covers a slot which the wait [t(v) - wait, t(v)) covers
-pins              what the user fixed: groups, stages, order
 
 The lifetime of u's result is [t(u), end), end = max of t(u) + span(u) and, over u's data edges e = (u, v), of
 t(v) + distance * I + span(v), or of t(v) + distance * I where e is in place.

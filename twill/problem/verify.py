@@ -28,6 +28,7 @@ MODULO_FAMILIES: Mapping[Family, SteadyRule] = {
     Family.DEPENDENCE: steady_state.dependence,
     Family.UNIT: steady_state.unit,
     Family.STAGES: steady_state.stages,
+    Family.PINS: steady_state.pins,
 }
 JOINT_FAMILIES: Mapping[Family, SteadyRule] = {
     **MODULO_FAMILIES,
@@ -39,7 +40,6 @@ JOINT_FAMILIES: Mapping[Family, SteadyRule] = {
     Family.HANDOFF: steady_state.handoff,
     Family.REGISTER_HANDOFF: steady_state.register_handoff,
     Family.BLOCKING: steady_state.blocking,
-    Family.PINS: steady_state.pins,
 }
 RECORD: Mapping[str, SteadyRule] = {
     "extent": answer.extent,

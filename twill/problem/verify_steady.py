@@ -331,7 +331,8 @@ def pins(steady: Steady) -> Iterator[Diagnostic]:
         actual = steady.times[op] // steady.ii - first
         if actual != stage:
             yield Diagnostic(Family.PINS, f"`{op}` is in stage {actual} and pinned to stage {stage}")
-    yield from _pinned_groups(steady)
+    if steady.problem.joint:
+        yield from _pinned_groups(steady)
     for order in fixed.orders:
         yield from _pinned_order(steady, order)
 
