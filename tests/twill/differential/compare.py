@@ -116,8 +116,8 @@ class Tally:
     faults: list[str]
 
 
-def run(seeds: range) -> Tally:
-    """Compare on every seed whose problem is well formed."""
+def run(seeds: range, progress: Callable[[str], None] = lambda _line: None) -> Tally:
+    """Compare on every seed whose problem is well formed; `progress` gets each fault, and a line now and then."""
     tally = Tally(Counter(), Counter(), Counter(), [])
     for seed in seeds:
         problem = problem_of(seed)
@@ -129,7 +129,10 @@ def run(seeds: range) -> Tally:
         tally.seconds[" + ".join(compared.answers)] += time.monotonic() - started  # type: ignore[assignment]
         tally.statuses[compared.answers["smt"].status] += 1
         tally.features.update(features(problem))
-        tally.faults += [f"seed {seed}: {fault}" for fault in compared.faults()]
+        faults = [f"seed {seed}: {fault}" for fault in compared.faults()]
+        tally.faults += faults
+        for line in faults if seed % 100 else [*faults, f"seed {seed}: {len(tally.faults)} faults so far"]:
+            progress(line)
     return tally
 
 
@@ -139,11 +142,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
-    tally = run(range(arguments.first, arguments.first + arguments.count))
+    seeds = range(arguments.first, arguments.first + arguments.count)
+    tally = run(seeds, lambda line: print(line, file=sys.stderr, flush=True))
     for title, counts in (("answers", tally.statuses), ("features", tally.features), ("seconds", tally.seconds)):
         print(title + ":", ", ".join(f"{name} {count:.4g}" for name, count in counts.most_common()))
     print("faults:", len(tally.faults))
-    print(*tally.faults, sep="\n")
     return 1 if tally.faults else 0
 
 
