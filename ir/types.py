@@ -20,7 +20,7 @@ class Memory(StrEnum):
 ELEMENT_BITS = {
     "i1": 1, "i4": 4, "i8": 8, "i16": 16, "i32": 32, "i64": 64,
     "f4E2M1FN": 4, "f8E4M3FN": 8, "f8E4M3FNUZ": 8, "f8E5M2": 8, "f8E5M2FNUZ": 8, "f8E4M3B11FNUZ": 8,
-    "f16": 16, "bf16": 16, "tf32": 32, "f32": 32, "f64": 64, "index": 64,
+    "f16": 16, "bf16": 16, "tf32": 32, "f32": 32, "f64": 64, "index": 64, "i128": 128, "token": 0,
 }  # fmt: skip
 
 

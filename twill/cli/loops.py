@@ -10,6 +10,9 @@ from ir.loop import Kernel, Loop
 from ir.serialize import SCHEMA_VERSION, to_text
 from twill.cli.options import constant, kernel_options, pairs
 
+# Wide enough that a line in a pipe or file is never folded.
+_PLAIN_WIDTH = 1000
+
 
 @click.command()
 @kernel_options
@@ -62,7 +65,10 @@ def _tree(kernel: Kernel) -> None:
         branches[loop.name] = parent.add(_label(loop))
     if len(branches) == 1:
         branches[""].add("no loops")
-    Console(highlight=False, soft_wrap=True).print(branches[""])
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    console.print(branches[""])
 
 
 def _label(loop: Loop) -> str:

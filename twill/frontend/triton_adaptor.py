@@ -16,7 +16,7 @@ from ir.diagnostics import fail, missing
 # Attribute on the module whose only purpose is to make it invalid, see `generic_text`.
 _MARK = "printed-generically"
 # Options on which the TTIR does not depend; to give them silences Triton's advice about its future default.
-_FIXED_OPTIONS = {"enable_fp_fusion": True}
+FIXED_OPTIONS = {"enable_fp_fusion": True}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def compile_ttir(function: Any, request: Request) -> str:
     from triton.compiler.compiler import ASTSource
 
     cuda = backend(request.capability)
-    chosen = {"num_warps": request.num_warps, "num_stages": request.num_stages, **_FIXED_OPTIONS}
+    chosen = {"num_warps": request.num_warps, "num_stages": request.num_stages, **FIXED_OPTIONS}
     options = cuda.parse_options(chosen)
     context = new_context(request.capability)
     source = ASTSource(function, dict(request.signature), dict(request.constants), dict(request.attributes))

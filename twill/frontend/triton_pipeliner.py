@@ -13,7 +13,7 @@ from typing import Any
 from ir.diagnostics import Location
 from ir.graph import DependenceGraph, Op
 from ir.loop import Kernel, Loop, Operation
-from twill.frontend.triton_adaptor import Request, backend, generic_text, new_context
+from twill.frontend.triton_adaptor import FIXED_OPTIONS, Request, backend, generic_text, new_context
 from twill.problem.problem import Pins
 
 # Passes that take the schedule off the operations again: the expansion, and warp specialization before it.
@@ -30,7 +30,8 @@ def compile_pipelined(function: Any, request: Request) -> str:
     from triton.compiler.compiler import ASTSource
 
     cuda = backend(request.capability)
-    options = cuda.parse_options({"num_warps": request.num_warps, "num_stages": request.num_stages})
+    chosen = {"num_warps": request.num_warps, "num_stages": request.num_stages, **FIXED_OPTIONS}
+    options = cuda.parse_options(chosen)
     context = new_context(request.capability)
     source = ASTSource(function, dict(request.signature), dict(request.constants), dict(request.attributes))
     module = source.make_ir(
