@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from ir.loop import Kernel, Loop
+from ir.loop import Kernel
 from ir.serialize import SCHEMA_VERSION, to_text
 from twill.cli.options import constant, kernel_options, pairs
+from twill.frontend.loops import LoopRow, loop_tree
 
 # Wide enough that a line in a pipe or file is never folded.
 _PLAIN_WIDTH = 1000
@@ -21,15 +23,16 @@ _PLAIN_WIDTH = 1000
 def command(source: str, as_json: bool, dump_ir: bool, **flags: Any) -> None:
     """List the loops of SOURCE; `twill schedule --loop NAME` takes the names shown here."""
     kernel = _load(source, **flags)
+    rows = loop_tree(kernel)
     if dump_ir:
         from ir.text import print_kernel
 
         click.echo(print_kernel(kernel))
     elif as_json:
-        document = {"schema_version": SCHEMA_VERSION, "kernel": kernel.name, "loops": [_row(x) for x in kernel.loops()]}
+        document = {"schema_version": SCHEMA_VERSION, "kernel": kernel.name, "loops": [_document(r) for r in rows]}
         click.echo(to_text(document), nl=False)
     else:
-        _tree(kernel)
+        _print_tree(kernel.name, rows)
 
 
 def _load(source: str, arguments: tuple[str, ...], constants: tuple[str, ...], **rest: Any) -> Kernel:
@@ -43,27 +46,18 @@ def _load(source: str, arguments: tuple[str, ...], constants: tuple[str, ...], *
     return load_kernel(source, find_machine(options.target or DEFAULT_TARGET), options)
 
 
-def _row(loop: Loop) -> dict[str, Any]:
-    return {
-        "name": loop.name,
-        "location": str(loop.location) if loop.location else None,
-        "innermost": loop.is_innermost,
-        "trip_count": loop.trip_count,
-        "carried_values": len(loop.carried),
-        "operations": sum(not isinstance(item, Loop) for item in loop.body),
-        "refusal": loop.refusal,
-    }
+def _document(row: LoopRow) -> dict[str, Any]:
+    return {**asdict(row), "location": str(row.location) if row.location else None}
 
 
-def _tree(kernel: Kernel) -> None:
+def _print_tree(kernel: str, rows: tuple[LoopRow, ...]) -> None:
     from rich.console import Console
     from rich.tree import Tree
 
-    branches = {"": Tree(f"kernel [bold]{kernel.name}[/bold]")}
-    for loop in kernel.loops():
-        parent = branches[loop.name.rpartition(".")[0]]
-        branches[loop.name] = parent.add(_label(loop))
-    if len(branches) == 1:
+    branches = {"": Tree(f"kernel [bold]{kernel}[/bold]")}
+    for row in rows:
+        branches[row.name] = branches[row.name.rpartition(".")[0]].add(_label(row))
+    if not rows:
         branches[""].add("no loops")
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -71,9 +65,8 @@ def _tree(kernel: Kernel) -> None:
     console.print(branches[""])
 
 
-def _label(loop: Loop) -> str:
-    row = _row(loop)
-    trips = f"{loop.trip_count} trips" if loop.trip_count is not None else "trips known at run time"
-    refusal = f", cannot be scheduled: {loop.refusal}" if loop.refusal else ""
-    where = f" at {row['location']}" if row["location"] else ""
-    return f"loop {loop.name}{where}: {row['operations']} operations, {row['carried_values']} carried, {trips}{refusal}"
+def _label(row: LoopRow) -> str:
+    trips = f"{row.trip_count} trips" if row.trip_count is not None else "trips known at run time"
+    refusal = f", cannot be scheduled: {row.refusal}" if row.refusal else ""
+    where = f" at {row.location}" if row.location else ""
+    return f"loop {row.name}{where}: {row.operations} operations, {row.carried_values} carried, {trips}{refusal}"
