@@ -7,6 +7,7 @@ does not have to be found again for every choice of stages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -39,15 +40,19 @@ def longest_paths(instance: Instance, ii: int) -> Matrix | None:
 
 @dataclass
 class Frame:
-    """The model under construction. Times lie in [heads[v], latest[v]]; no op ends after `length`.
+    """The model under construction. t(v) - origin lies in [heads[v], latest[v]]; no op ends later than `length`.
 
-    impossible: set where the bounds alone rule every schedule out.
+    anchored: an op of the busiest unit issues in slot 0 and `origin`, the earliest time allowed, is a variable in one
+    II. Schedules that are rotations of each other are then one, which shortens proofs; without it origin is 0, which
+    finds schedules faster. impossible: set where the bounds alone rule every schedule out.
     """
 
     instance: Instance
     ii: int
     length: int
     paths: Matrix
+    anchored: bool = False
+    origin: cp_model.LinearExprT = 0
     model: cp_model.CpModel = field(default_factory=cp_model.CpModel)
     times: list[cp_model.IntVar] = field(default_factory=list)
     slots: list[cp_model.IntVar] = field(default_factory=list)
@@ -71,14 +76,34 @@ class Frame:
             self.latest[v] = min(self.latest[v], stage * self.ii + self.ii - 1)
 
     def _add_times(self) -> None:
+        slack = self.ii - 1 if self.anchored else 0
+        if self.anchored:
+            self.origin = self.model.new_int_var(0, slack, "origin")
         for v, op in enumerate(self.instance.problem.graph.ops):
-            low, high = int(self.heads[v]), int(self.latest[v])
+            low, high = int(self.heads[v]), int(self.latest[v]) + slack
             time = self.model.new_int_var(low, high, f"t {op.name}")
             slot = self.model.new_int_var(0, self.ii - 1, f"slot {op.name}")
             stage = self.model.new_int_var(low // self.ii, high // self.ii, f"stage {op.name}")
             self.model.add(time == stage * self.ii + slot)
             self.times.append(time)
             self.slots.append(slot)
+            if self.anchored:
+                self.model.add(time - self.origin >= int(self.heads[v]))
+                self.model.add(time - self.origin <= int(self.latest[v]))
+        if self.anchored:
+            self.model.add(self.slots[self._anchor()] == 0)
+
+    def _anchor(self) -> int:
+        """The op with the longest reservation of the unit that is busiest."""
+        ops = self.instance.problem.graph.ops
+        busy: dict[str | None, int] = {}
+        for op in ops:
+            busy[op.unit] = busy.get(op.unit, 0) + (op.occupancy_cycles if op.unit else 0)
+        return max(range(len(ops)), key=lambda v: (busy[ops[v].unit], ops[v].occupancy_cycles, -v))
+
+    def shift_of(self, times: Sequence[int]) -> int:
+        """What to add to times from 0 on so that they fit this frame."""
+        return -times[self._anchor()] % self.ii if self.anchored else 0
 
     def gap(self, u: int, v: int) -> tuple[int, int]:
         """Least and most that t(v) - t(u) can be."""
@@ -111,18 +136,18 @@ class Frame:
         self.model.add_bool_or(ahead, behind, *([] if condition is None else [~condition]))
 
 
-def make_frame(instance: Instance, ii: int, length: int) -> Frame | None:
+def make_frame(instance: Instance, ii: int, length: int, anchored: bool = False) -> Frame | None:
     """Times, dependences, units and stages at one II; None where that alone cannot hold."""
     paths = longest_paths(instance, ii)
     if paths is None:
         return None
-    frame = Frame(instance, ii, length, paths)
+    frame = Frame(instance, ii, length, paths, anchored)
     if frame.impossible:
         return None
     _add_precedences(frame)
     _add_units(frame)
     if instance.stages:
-        frame.model.add_min_equality(0, frame.times)
+        frame.model.add_min_equality(frame.origin, frame.times)
     return None if frame.impossible else frame
 
 

@@ -34,13 +34,13 @@ class Groups:
                 self._tie(literal, self.member[u].get(g), self.member[v].get(g))
         return self.same[key]
 
-    def crossings(self) -> tuple[cp_model.LinearExprT, int]:
-        """Edges between different groups that depend on the assignment, and the number of those that always cross."""
+    def crossings(self) -> cp_model.LinearExprT:
+        """The number of edges between groups."""
         instance = self.frame.instance
         fixed = sum(instance.apart(e.source, e.target) for e in instance.edges)
         pairs = [(e.source, e.target) for e in instance.edges]
         undecided = [(u, v) for u, v in pairs if not instance.apart(u, v) and not instance.together(u, v)]
-        return sum(1 - self.shared(u, v) for u, v in undecided), fixed
+        return fixed + sum(1 - self.shared(u, v) for u, v in undecided)
 
     def _tie(self, literal: cp_model.IntVar, one: cp_model.IntVar | None, other: cp_model.IntVar | None) -> None:
         model = self.frame.model

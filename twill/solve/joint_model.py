@@ -29,7 +29,7 @@ class Solution:
 
 @dataclass
 class Model:
-    """A frame with or without groups; `fixed_crossings` edges cross in any case, `open_crossings` counts the others."""
+    """A frame with or without groups."""
 
     frame: Frame
     groups: Groups | None = None
@@ -43,27 +43,27 @@ class Model:
         """Start the search from a solution of the same II (groups only as far as they exist here)."""
         if solution is None or solution.ii != self.frame.ii:
             return
+        shift = self.frame.shift_of(solution.times)
         for v, time in enumerate(solution.times):
-            self.cp.add_hint(self.frame.times[v], time)
-            self.cp.add_hint(self.frame.slots[v], time % self.frame.ii)
+            self.cp.add_hint(self.frame.times[v], time + shift)
+            self.cp.add_hint(self.frame.slots[v], (time + shift) % self.frame.ii)
             for g, literal in (self.groups.member[v] if self.groups else {}).items():
                 self.cp.add_hint(literal, g == solution.groups[v])
 
-    def length(self) -> cp_model.IntVar:
-        """A variable that is at least the length."""
-        frame = self.frame
-        least = int((frame.heads + frame.tails).max())
-        length: cp_model.IntVar = self.cp.new_int_var(least, frame.length, "length")
-        for v, time in enumerate(frame.times):
-            self.cp.add(length >= time + int(frame.tails[v]))
-        return length
+    def minimize_crossings(self) -> None:
+        """Ask for the fewest edges between groups."""
+        if self.groups is not None:
+            self.cp.minimize(self.groups.crossings())
 
-    def anchor(self) -> None:
-        """Break the rotation symmetry: an op of the busiest unit issues in slot 0. Shifts times by up to one II."""
-        ops = self.frame.instance.problem.graph.ops
-        load = {unit: sum(op.occupancy_cycles for op in ops if op.unit == unit) for unit in {op.unit for op in ops}}
-        first = max(range(len(ops)), key=lambda v: (load[ops[v].unit] if ops[v].unit else -1, -v))
-        self.cp.add(self.frame.slots[first] == 0)
+    def limit_crossings(self, most: int) -> None:
+        """Allow at most so many edges between groups."""
+        if self.groups is not None:
+            self.cp.add(self.groups.crossings() <= most)
+
+    def value(self, answer: Answer) -> float:
+        """The objective of an answer, 0 where there is none."""
+        value: float = answer.solver.objective_value if self.cp.has_objective() else 0
+        return value
 
     def read(self, answer: Answer) -> Solution:
         """The solution found, shifted so that the first op issues at 0."""
@@ -78,9 +78,9 @@ class Model:
         return tuple(groups[0] for groups in chosen)
 
 
-def base_model(instance: Instance, ii: int, length: int) -> Model | None:
+def base_model(instance: Instance, ii: int, length: int, anchored: bool = False) -> Model | None:
     """The relaxation without groups: times, units, memories, and registers on average. None where it cannot hold."""
-    frame = make_frame(instance, ii, length)
+    frame = make_frame(instance, ii, length, anchored)
     if frame is None:
         return None
     storage = Storage(frame)
@@ -89,14 +89,15 @@ def base_model(instance: Instance, ii: int, length: int) -> Model | None:
     return None if frame.impossible else Model(frame)
 
 
-def full_model(instance: Instance, ii: int, length: int) -> Model | None:
+def full_model(instance: Instance, ii: int, length: int, anchored: bool = False) -> Model | None:
     """The problem itself; None where bounds alone rule it out."""
-    frame = make_frame(instance, ii, length) if instance.conflict is None else None
+    frame = make_frame(instance, ii, length, anchored) if instance.conflict is None else None
     if frame is None:
         return None
     storage = Storage(frame)
     add_memories(frame, storage)
     groups = add_groups(frame)
-    if groups is not None:
-        add_registers(groups, storage)
-    return None if groups is None or frame.impossible else Model(frame, groups)
+    if groups is None:
+        return None
+    add_registers(groups, storage)
+    return None if frame.impossible else Model(frame, groups)

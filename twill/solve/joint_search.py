@@ -1,8 +1,7 @@
 """Lexicographic search over II, length, groups and crossings, each level with its proof; optimal unless time runs out.
 
-At one II the relaxation without groups gives the length bound; the full problem is then asked at that length with
-one group, two, ...: the first answer settles length and groups at once. Only where every number of groups is
-refuted is the length searched on.
+Feasible at II means feasible at II + 1 (every schedule stretches), so II is bisected; so is the length. A question
+that stays open in its time slice is passed over and asked again with a larger one: search times are heavy-tailed.
 """
 
 from __future__ import annotations
@@ -15,13 +14,15 @@ from dataclasses import dataclass, field
 from ir.schedule import Conflict, Rejection
 from twill.problem.problem import Family, Problem
 from twill.solve import joint_screen as screen
-from twill.solve.joint_instance import make_instance
-from twill.solve.joint_model import Model, Solution, base_model, full_model
-from twill.solve.joint_run import Answer, OutOfTimeError, solve
+from twill.solve.joint_model import Solution
+from twill.solve.joint_question import Questions, Scope
+from twill.solve.joint_run import OutOfTimeError
 from twill.solve.protocol import Limits
 
-_SEARCH = "CP-SAT"
-_SHARE = 0.4  # of the remaining time for one II before a larger one is tried
+SEARCH = "CP-SAT"
+_SHARE = 0.3  # of the remaining time for one II before another is tried
+_FIRST_LOOK = 0.5  # deterministic time of the first look at one question; doubled from round to round
+_LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
 @dataclass
@@ -42,15 +43,20 @@ class Search:
 
     def __init__(self, problem: Problem, limits: Limits) -> None:
         self.problem, self.limits = problem, limits
-        self.instance = make_instance(problem)
+        self.ask = Questions(problem, limits)
+        self.instance = self.ask.instance
         self.known = Findings()
         self.bounds = screen.bounds_of(problem)
         self.minimum = max([1, *(b.ii_cycles for b in self.bounds)])
         self.chain = screen.chain_cycles(self.instance)
-        self.stages = self.instance.max_stages or self._derived_stages()
+        self.stages = self.instance.max_stages or -(-self.chain // self.minimum) + 2
+        self.most_groups = self.instance.group_count
+        self.few_groups = self._least_groups()
 
-    def _derived_stages(self) -> int:
-        return -(-self.chain // self.minimum) + 2
+    def _least_groups(self) -> int:
+        """Groups that the domains alone make necessary."""
+        domains = set(self.instance.domains)
+        return min(self.most_groups, max(len({d for d in domains if len(d) == 1}), 1 + ((0,) in domains != {(0,)})))
 
     def run(self) -> Findings:
         """Search until all is proven, time runs out, or the user interrupts."""
@@ -67,16 +73,19 @@ class Search:
         known.conflict = screen.impossible(self.instance)
         if known.conflict is not None:
             return
-        with self._timed("ii"):
-            self._find_ii()
-        if known.solution is None:
-            return
-        with self._timed("length"):
-            self._find_length(known.solution.ii)
-        with self._timed("groups"):
-            self._find_groups()
-        with self._timed("crossings"):
-            self._find_crossings()
+        levels = (
+            ("ii", self._find_ii),
+            ("length", self._find_length),
+            ("groups", self._find_groups),
+            ("crossings", self._find_crossings),
+        )
+        for name, find in levels:
+            with self._timed(name):
+                find()
+            if known.solution is None or known.bounds[name] < self._values()[name]:
+                return
+        with self._timed("canonical"):
+            self._settle()
 
     @contextmanager
     def _timed(self, level: str) -> Iterator[None]:
@@ -86,22 +95,34 @@ class Search:
         finally:
             self.known.seconds[level] = time.perf_counter() - started
 
+    def _values(self) -> dict[str, int]:
+        solution = self._best
+        crossing = sum(solution.groups[e.source] != solution.groups[e.target] for e in self.instance.edges)
+        length = solution.length(self.instance.spans)
+        return {"ii": solution.ii, "length": length, "groups": len(set(solution.groups)), "crossings": crossing}
+
+    @property
+    def _best(self) -> Solution:
+        assert self.known.solution is not None
+        return self.known.solution
+
     # --- level 1: II
 
     def _find_ii(self) -> None:
         low, high = self._range()
-        open_from = screen.first_open_ii(self.instance, low, high, self.stages) if low <= high else low
-        if open_from > low:
-            self._reject(open_from - 1, "bound", "recurrences with hand-offs, or storage on average, exceed it")
-        low = open_from
+        self.known.bounds["ii"] = low
+        if low <= high:
+            open_from = screen.first_open_ii(self.instance, low, high, self.stages)
+            if open_from > low:
+                self._reject(open_from - 1, "bound", "recurrences with hand-offs, or storage on average, exceed it")
+            low = self.known.bounds["ii"] = open_from
         if low > high:
             self._no_ii(high)
             return
-        self.known.bounds["ii"] = low
-        high = self._climb(low, high)
+        self._climb(low, high)
         if self.known.solution is not None:
-            self._descend(high)
-        self.known.methods["ii"] = "bound" if not self._searched() else _SEARCH
+            self._descend()
+        self.known.methods["ii"] = SEARCH if any(r.method == SEARCH for r in self.known.rejections) else "bound"
 
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""
@@ -114,63 +135,61 @@ class Search:
             return max(low, pinned), min(high, pinned)
         return low, high
 
-    def _climb(self, low: int, high: int) -> int:
-        """Try low, then ever larger steps; returns the last II tried."""
+    def _climb(self, low: int, high: int) -> None:
+        """Try `low`, then ever larger steps, until there is a schedule."""
         ii, step = low, max(1, low // 64)
         while True:
             self.limits.progress(f"II {ii}: searching")
-            self._attempt(ii, final=ii == high)
+            self._attempt(ii, self.limits.remaining_s * (1.0 if ii == high else _SHARE))
             if self.known.solution is not None:
-                return ii
+                return
             if ii == high:
                 if self.known.bounds["ii"] > high:
                     self._no_ii(high)
-                return ii
+                return
             ii, step = min(high, ii + step), 2 * step
 
-    def _descend(self, high: int) -> None:
-        """Bisect between the proven bound and the smallest II found; an open question stays open."""
-        low, unknown = self.known.bounds["ii"], set[int]()
-        while low < high:
-            middle = (low + high) // 2
-            if not self._attempt(middle, final=False):
-                unknown.add(middle)
-                low = middle + 1
-            elif self._best_ii() <= middle:
-                high = middle
-            else:
-                low = middle + 1
+    def _descend(self) -> None:
+        """Bisect between the proven bound and the smallest II found; where time does not suffice, go up again."""
+        low = self.known.bounds["ii"]
+        while low < self._best.ii:
+            middle = (low + self._best.ii) // 2
+            self._attempt(middle, self.limits.remaining_s * _SHARE)
+            low = max(self.known.bounds["ii"], low if self._best.ii <= middle else middle + 1)
 
-    def _best_ii(self) -> int:
-        assert self.known.solution is not None
-        return self.known.solution.ii
+    def _attempt(self, ii: int, budget_s: float) -> None:
+        """Find a schedule at `ii` or refute it within a budget, with ever longer looks.
 
-    def _attempt(self, ii: int, final: bool) -> bool:
-        """Decide one II; False where time did not suffice. Keeps the solution, or raises the bound."""
-        time_s = None if final else self.limits.remaining_s * _SHARE
-        base = self._solve(self._prepared(base_model(self.instance, ii, self._horizon(ii))), time_s)
-        if base is None or base[1].refuted:
-            self._refuted(ii)
-            return True
-        hint = base[0].read(base[1]) if base[1].feasible else None
-        return self._attempt_groups(ii, hint, time_s)
+        What is to be refuted is every schedule up to the cap; what is looked for are short ones with few groups.
+        """
+        until, look = time.monotonic() + budget_s, _FIRST_LOOK
+        everything = Scope(self._horizon(ii), self.most_groups)
+        scopes = self._scopes(ii, everything)
+        while time.monotonic() < until:
+            for find in list(scopes):
+                verdict = self.ask.decide(ii, everything, find, look)
+                if verdict.solution is not None:
+                    self.known.solution = verdict.solution
+                    self.limits.progress(f"II {ii}: schedule found")
+                    return
+                if everything == verdict.refuted:
+                    self._refute(ii)
+                    return
+                if verdict.refuted is not None:
+                    scopes.remove(find)
+            look *= 2
 
-    def _attempt_groups(self, ii: int, hint: Solution | None, time_s: float | None) -> bool:
-        last: tuple[Model, Answer] | None = None
-        for count in self._group_counts():
-            last = self._solve(self._prepared(self._full(ii, self._horizon(ii), count), hint), time_s)
-            if last is not None and last[1].feasible:
-                self.known.solution = last[0].read(last[1])
-                self.limits.progress(f"II {ii}: schedule found with {count} groups")
-                return True
-        if last is None or last[1].refuted:
-            self._refuted(ii)
-            return True
-        return False
+    def _scopes(self, ii: int, everything: Scope) -> list[Scope]:
+        """Where to look for a schedule, most promising first; `everything` comes last."""
+        least = self.ask.shortest_chain(ii)
+        lengths = [least + ii * halves // 2 for halves in (1, 2, 4)]
+        counts = [c for c in (self.few_groups, self.few_groups + 1) if c < self.most_groups]
+        scopes = [Scope(length, count) for length in lengths for count in counts if length < everything.length]
+        return [*scopes, everything]
 
-    def _refuted(self, ii: int) -> None:
-        self._reject(ii, _SEARCH, f"infeasible with at most {self.stages} stages")
-        self.known.bounds["ii"] = max(self.known.bounds.get("ii", 0), ii + 1)
+    def _refute(self, ii: int) -> None:
+        self._reject(ii, SEARCH, f"infeasible with at most {self.stages} stages")
+        self.known.bounds["ii"] = max(self.known.bounds["ii"], ii + 1)
 
     def _reject(self, ii: int, method: str, detail: str) -> None:
         if ii >= 1:
@@ -183,105 +202,53 @@ class Search:
         families = tuple(f for f in Family if f is not Family.GROUPS and self.instance.holds(f))
         self.known.conflict = Conflict(families, f"no interval is feasible {scope}")
 
-    def _searched(self) -> bool:
-        return any(r.method == _SEARCH for r in self.known.rejections)
+    # --- levels 2 to 4
 
-    # --- levels 2 and 3: length and groups
-
-    def _find_length(self, ii: int) -> None:
-        """Length bound from the relaxation; then the full problem there with ever more groups."""
-        if self.known.bounds["ii"] < ii:
-            raise OutOfTimeError
-        least = self._least_length(base_model(self.instance, ii, self._length()), self.known.solution)
-        self.known.bounds["length"] = least
-        if self._settle_groups(ii, least):
-            return
-        model = self._full(ii, self._length(), None)
-        if model is not None:
-            self.known.bounds["length"] = max(least, self._least_length(model, self.known.solution, least + 1))
-
-    def _least_length(self, model: Model | None, hint: Solution | None, least: int = 0) -> int:
-        """Proven least length of a model; keeps better solutions of the full problem."""
-        if model is None:
-            return least
-        objective = model.length()
-        model.cp.add(objective >= least)
-        model.cp.minimize(objective)
-        model.hint(hint)
-        answer = solve(model.cp, self.limits)
-        if answer.feasible and model.groups is not None:
-            self._keep(model.read(answer))
-        return answer.bound if answer.feasible or not answer.proven else least
-
-    def _settle_groups(self, ii: int, length: int) -> bool:
-        """Fewest groups at this II and length; True where some number of groups works."""
-        for count in self._group_counts():
-            found = self._solve(self._hinted(self._full(ii, length, count)), None)
-            if found is None or found[1].refuted:
-                self.known.bounds["groups"] = count + 1
-            elif found[1].feasible:
-                self._keep(found[0].read(found[1]))
-                return True
+    def _find_length(self) -> None:
+        """Bisect between the longest path and the best length."""
+        ii, look = self._best.ii, 4 * _FIRST_LOOK
+        low = self.known.bounds["length"] = self.ask.shortest_chain(ii)
+        few = self._values()["groups"]
+        while low < (high := self._values()["length"]):
+            target = (low + high) // 2
+            verdict = self.ask.decide(ii, Scope(target, self.most_groups), Scope(target, few), look, self._best)
+            if verdict.solution is not None:
+                self.known.solution = verdict.solution
+            elif verdict.refuted == Scope(target, self.most_groups):
+                low = self.known.bounds["length"] = target + 1
+            elif verdict.refuted is not None:
+                few = self.most_groups
             else:
-                raise OutOfTimeError
-        self.known.bounds.pop("groups", None)
-        return False
+                look *= 2
 
     def _find_groups(self) -> None:
-        if "groups" not in self.known.bounds:
-            self.known.bounds["groups"] = self._group_counts()[0]
-            if self._length() > self.known.bounds["length"]:
-                raise OutOfTimeError
-            self._settle_groups(self._best_ii(), self._length())
-
-    def _group_counts(self) -> range:
-        least = len({domain for domain in self.instance.domains if len(domain) == 1}) or 1
-        loads = any(domain == (0,) for domain in self.instance.domains) and self.problem.has_load_group
-        if loads and any(domain != (0,) for domain in self.instance.domains):
-            least = max(least, 2)
-        return range(least, self.instance.group_count + 1)
-
-    # --- level 4: crossings
+        """Fewest groups at this II and length, from the least number up."""
+        self.known.bounds["groups"] = self.few_groups
+        length = self._values()["length"]
+        for count in range(self.few_groups, self._values()["groups"]):
+            scope = Scope(length, count)
+            verdict = self.ask.decide(self._best.ii, scope, scope, None)
+            if verdict.solution is not None:
+                self.known.solution = verdict.solution
+            if verdict.refuted is None:
+                return
+            self.known.bounds["groups"] = count + 1
 
     def _find_crossings(self) -> None:
-        solution = self.known.solution
-        if solution is None:
-            return
-        model = self._full(solution.ii, self._length(), len(set(solution.groups)))
-        assert model is not None and model.groups is not None
-        open_edges, fixed = model.groups.crossings()
-        self.known.bounds["crossings"] = fixed
-        model.cp.minimize(open_edges)
-        model.hint(solution)
-        answer = solve(model.cp, self.limits)
-        if answer.feasible:
-            self._keep(model.read(answer))
-        self.known.bounds["crossings"] = max(fixed, fixed + answer.bound)
+        self.known.bounds["crossings"] = 0
+        verdict = self.ask.crossings(self._best, self._scope(), None)
+        if verdict.solution is not None:
+            self.known.solution = verdict.solution
+        self.known.bounds["crossings"] = min(verdict.bound, self._values()["crossings"])
 
-    # --- models
+    def _settle(self) -> None:
+        """All values are proven; take the schedule that does not depend on which thread was first."""
+        verdict = self.ask.canonical(self._best.ii, self._scope(), self._values()["crossings"], _LAST_LOOK)
+        self.known.solution = verdict.solution or self.known.solution
+
+    def _scope(self) -> Scope:
+        values = self._values()
+        return Scope(values["length"], values["groups"])
 
     def _horizon(self, ii: int) -> int:
         return self.stages * ii + max(self.instance.spans)
-
-    def _length(self) -> int:
-        assert self.known.solution is not None
-        return self.known.solution.length(self.instance.spans)
-
-    def _full(self, ii: int, length: int, count: int | None) -> Model | None:
-        instance = make_instance(self.problem, count)
-        return full_model(instance, ii, length)
-
-    def _prepared(self, model: Model | None, hint: Solution | None = None) -> Model | None:
-        """With a hint where there is one, else with the rotation symmetry broken where no stage is fixed."""
-        if model is not None:
-            model.hint(hint)
-        return model
-
-    def _hinted(self, model: Model | None) -> Model | None:
-        return self._prepared(model, self.known.solution)
-
-    def _solve(self, model: Model | None, time_s: float | None) -> tuple[Model, Answer] | None:
-        return None if model is None else (model, solve(model.cp, self.limits, time_s))
-
-    def _keep(self, solution: Solution) -> None:
-        self.known.solution = solution
