@@ -24,6 +24,8 @@ KERNELS = Path(__file__).parents[1] / "kernels"
 SHIPPED = "kernels"
 # Distribution -> import package.
 PACKAGES = {"liger-kernel": "liger_kernel", "flash-linear-attention": "fla"}
+# Kernels for other processors than GPUs, by a part of the module's name.
+OTHER_PROCESSORS = ("ascend",)
 # What else they need at import; `--no-deps` keeps out what their kernels do not need.
 INSTALL = "pip install --no-deps liger-kernel flash-linear-attention fla-core einops"
 
@@ -98,12 +100,13 @@ def _add(functions: dict[int, tuple[str, Any]], module: str, name: str, value: A
 
 
 def _triton_modules(root: str) -> Iterator[str]:
-    """Modules whose text has a Triton kernel, found without importing them."""
+    """Modules whose text has a Triton kernel for GPUs, found without importing them."""
     spec = importlib.util.find_spec(root)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for path in sorted(Path(folder).rglob("*.py")):
-            if b"triton.jit" in path.read_bytes():
-                parts = path.relative_to(folder).with_suffix("").parts
+            parts = path.relative_to(folder).with_suffix("").parts
+            for_gpus = not any(word in part for word in OTHER_PROCESSORS for part in parts)
+            if for_gpus and b"triton.jit" in path.read_bytes():
                 yield ".".join((root, *(p for p in parts if p != "__init__")))
 
 
