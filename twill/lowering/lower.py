@@ -14,6 +14,7 @@ from twill.lowering.context import Context, Family
 from twill.lowering.finish import Finisher
 from twill.lowering.fuse import fuse
 from twill.lowering.hopper import HOPPER, ROWS
+from twill.lowering.layouts import without_layouts
 from twill.lowering.mma import MMA_ROWS
 from twill.lowering.order import Performed, order_edges
 from twill.lowering.resolve import resolve
@@ -44,9 +45,9 @@ def lower(
     assume_distinct_arguments: accesses through different pointer arguments do not overlap (the graph notes it where it
     mattered); False keeps all such orders as assumed edges.
     Raises UserError: loop-refused, loop-not-innermost, unknown-architecture, unknown-opcode, unsupported-type,
-    subtile-refused, missing-rate.
+    subtile-refused, missing-rate, pipelined-ttgir.
     """
-    _check(loop)
+    kernel, loop = _checked(kernel, loop)
     family = family_of(machine)
     scope = Scope(kernel, loop)
     split = split_rows(scope, subtile, SMALLEST_PIECE[family.name])
@@ -55,6 +56,8 @@ def lower(
     context.draft.edges += order_edges(context, performed, assume_distinct_arguments)
     edges = fuse(context.draft, resolve(context))
     edges += overwrite_edges(context.draft, edges)
+    if context.accesses:
+        context.draft.note("latencies of loads are those of a hit in the L2")
     finisher = Finisher(context.draft, tuple(edges))
     return DependenceGraph(
         name=f"{kernel.name}:{loop.name}",
@@ -70,7 +73,7 @@ def lower(
 
 def legal_subtiles(kernel: Kernel, loop: Loop, machine: Machine) -> tuple[int, ...]:
     """Numbers of sub-tiles, up to 4, into which the loop can be split on this machine; 1 is always one."""
-    _check(loop)
+    kernel, loop = _checked(kernel, loop)
     smallest = SMALLEST_PIECE[family_of(machine).name]
     scope = Scope(kernel, loop)
     return (1, *(n for n in range(2, _MOST_SUBTILES + 1) if _is_legal(scope, n, smallest)))
@@ -86,13 +89,15 @@ def family_of(machine: Machine) -> Family:
     return FAMILIES[machine.architecture]
 
 
-def _check(loop: Loop) -> None:
+def _checked(kernel: Kernel, loop: Loop) -> tuple[Kernel, Loop]:
+    """A loop that can be lowered, in TTIR's terms."""
     if loop.refusal is not None:
         raise fail("loop-refused", loop.refusal, loop.location)
     inner = [item.name for item in loop.body if isinstance(item, Loop)]
     if inner:
         message = f"loop {loop.name} has loops inside it ({', '.join(inner)}); only innermost loops are scheduled"
         raise fail("loop-not-innermost", message, loop.location, f"choose one of: {', '.join(inner)}")
+    return without_layouts(kernel, loop)
 
 
 def _is_legal(scope: Scope, copies: int, smallest: int) -> bool:

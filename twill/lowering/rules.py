@@ -241,6 +241,8 @@ def _store(context: Context, operation: Operation, copy: int | None) -> None:
         _tma_store(context, operation, copy, name, type_)
         return
     update = access.effect is Effect.UPDATE
+    if update and operation.attributes.get("sem", "relaxed") != "relaxed":
+        context.draft.note(f"assumed: the atomic at {operation.location} orders no other access of the loop")
     rate = context.costs.rate("l2_bytes_per_cycle")
     cycles = type_.elements / context.costs.rate("atomics_per_cycle") if update else type_.bytes / rate
     op = DraftOp(

@@ -326,6 +326,12 @@ def test_an_atomic_sum_is_slow() -> None:
     assert op.registers == 0
 
 
+@pytest.mark.parametrize(("sem", "noted"), [("relaxed", False), ("acq_rel", True)])
+def test_the_ordering_of_an_atomic_is_left_out_and_said_so(sem: str, noted: bool) -> None:
+    g = low(storing("tt.atomic_rmw", atomic_rmw_op="fadd", has_mask=False, sem=sem))
+    assert any("orders no other access" in note for note in g.notes) == noted
+
+
 def test_a_computed_operand_goes_through_shared_memory() -> None:
     """The second operand of wgmma cannot come from registers."""
     b = Builder()
