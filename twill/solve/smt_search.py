@@ -110,12 +110,15 @@ class Search:
         if not self.problem.joint or question.groups is not None:
             return
         most = self.problem.group_limit if self.problem.has(Family.GROUPS) else len(self.problem.graph.ops)
-        few = range(1, min(_FEW_GROUPS, most))
-        if question.length is not None and self.best is not None:
-            few = range(len(self.best.used), min(len(self.best.used) + 1, most))
-        yield from (replace(question, groups=count) for count in few)
+        few = range(1, _FEW_GROUPS)
+        if self.best is not None:
+            reached = len(self.best.used)
+            few = range(reached, reached + 1 if question.length is not None else max(reached + 1, _FEW_GROUPS))
+        yield from (replace(question, groups=count) for count in few if count < most)
 
     def _put(self, question: Question, time_s: float) -> Assignment | Verdict:
+        if time_s <= 0:
+            return Verdict.UNKNOWN
         started = time.monotonic()
         answer = self.oracle.ask(question, time_s)
         self.timing["queries"] = self.timing.get("queries", 0) + 1

@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from twill.solve.brute import Brute
-
 from ir.schedule import Schedule, Status
 from tests.twill.differential.generate import random_problem
 from twill.problem.check import check, is_negative_answer
 from twill.problem.problem import Problem
 from twill.problem.verify import verify
+from twill.solve.brute import Brute
 from twill.solve.cpsat import CpSat
 from twill.solve.protocol import Limits
 from twill.solve.smt_search import Search
