@@ -172,8 +172,8 @@ class Context:
 
     def shared(self, tile: Tile, reader: str) -> Refs:
         """References to the tile in shared memory; inserts a store and fence."""
-        if tile.stored is not None and not tile.refs:
-            self.draft.hold(Invariant(tile.stored, smem_bytes=tile.type.bytes), reader)
+        if tile.memory is None and not tile.refs:
+            self.draft.hold(Invariant(tile.stored or tile.name, smem_bytes=tile.type.bytes), reader)
             return ()
         if tile.memory is Memory.SHARED:
             return tile.refs

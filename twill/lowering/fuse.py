@@ -6,13 +6,16 @@ that the op does not wait for. A product that only a sum reads is merged in any 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from twill.lowering.draft import Draft, DraftEdge, DraftOp
 
 _CONTRACTS = {("arith.mulf", "arith.addf"), ("arith.mulf", "arith.subf"), ("arith.muli", "arith.addi")}
 _FMA = "fma"
+
+_Sources = set[tuple[str, int]]
+_Rule = Callable[[DraftOp, DraftOp, _Sources, _Sources], bool]
 
 
 def fuse(draft: Draft, edges: list[DraftEdge]) -> list[DraftEdge]:
@@ -23,14 +26,13 @@ def fuse(draft: Draft, edges: list[DraftEdge]) -> list[DraftEdge]:
     return edges
 
 
-def _merge(draft: Draft, edges: list[DraftEdge], name: str, may_merge: object) -> list[DraftEdge]:
+def _merge(draft: Draft, edges: list[DraftEdge], name: str, may_merge: _Rule) -> list[DraftEdge]:
     readers = [e for e in edges if e.source.op == name]
     if len(readers) != 1 or not _is_mergeable(draft, readers[0]):
         return edges
     into = readers[0].target
     own, others = _sources(edges, name), _sources(edges, into) - {(name, 0)}
     op, reader = draft.ops[name], draft.ops[into]
-    assert callable(may_merge)
     if not may_merge(op, reader, own, others):
         return edges
     draft.ops[into] = _merged(op, reader)
@@ -47,9 +49,6 @@ def _is_mergeable(draft: Draft, edge: DraftEdge) -> bool:
         return False
     same_size = op.result is not None and reader.result is not None and op.result.shape == reader.result.shape
     return op.unit == reader.unit and same_size
-
-
-_Sources = set[tuple[str, int]]
 
 
 def _sources(edges: list[DraftEdge], target: str) -> _Sources:

@@ -351,6 +351,21 @@ def test_a_computed_operand_goes_through_shared_memory() -> None:
     assert edge(g, "w.smem_store", "y").kind == "data"
 
 
+def test_a_constant_operand_is_put_in_shared_memory_once() -> None:
+    b = Builder()
+    b.argument("p", Type("f16", pointer=True))
+    acc = tile("f32", 64, 64)
+    b.constant("zero", acc, 0.0)
+    b.constant("ones", tile("f16", 64, 64), 1.0)
+    b.stream("a", "p", "f16", 64, 64, 64)
+    b.carry("x", acc, "zero", "y")
+    b.inside = True
+    b.op("y", acc, "tt.dot", "a", "ones", "x")
+    g = low(b)
+    assert [op.name for op in g.ops] == ["a", "y"]
+    assert {i.name: i.smem_bytes for i in g.invariants} == {"ones": 8192, "y.accumulator": 0}
+
+
 @pytest.mark.parametrize(("transposed", "place"), [(False, "registers"), (True, "shared memory")])
 def test_a_first_operand_stays_in_registers_unless_it_is_transposed(transposed: bool, place: str) -> None:
     b = Builder()
