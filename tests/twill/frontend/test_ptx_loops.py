@@ -58,6 +58,11 @@ def test_trip_count(load, bound: str, step: str, trips: int | None) -> None:
     assert loop.trip_count == trips
 
 
+def test_a_counter_that_is_copied_and_converted(load) -> None:
+    loop = "add.s64 %rd2, %rd1, 8; cvt.u32.u64 %r5, %rd2; setp.lt.s32 %p0, %r5, 64; mov.b64 %rd1, %rd2; @%p0 bra LOOP;"
+    assert only_loop(load(kernel(f"mov.b64 %rd1, 0;\nLOOP: {loop}\n"))).trip_count == 8
+
+
 def test_nested_loops_and_a_start_copied_from_a_register() -> None:
     found = load_ptx(DATA / "reduce_sm90.ptx", "nested")
     assert [(loop.name, loop.is_innermost, loop.trip_count) for loop in found.loops()] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ _COMPARES: dict[str, Callable[[int, int], bool]] = {
 _MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "lo": "hi", "ls": "hs", "hi": "lo", "hs": "ls"}
 _NEGATED = {"eq": "ne", "lt": "ge", "gt": "le", "lo": "hs", "hi": "ls"}
 _NEGATED |= {negated: relation for relation, negated in _NEGATED.items()}
+_FLOAT = re.compile(r"f16|f32|f64")
 
 
 @dataclass(frozen=True)
@@ -158,15 +160,18 @@ def _term(body: Body, value: object) -> _Term | None:
 
 
 def _addition(step: Step) -> tuple[Reference, int | Reference] | None:
-    """`x + c` as (x, c) for an unpredicated integer add of a constant or a register."""
+    """`x + c` as (x, c) for an unpredicated integer add of a constant or a register; a copy of x is x + 0."""
     instruction = step.instruction
-    if instruction.base != "add" or step.predicates or instruction.parts[-1][:1] not in "sub":
+    if step.predicates or _FLOAT.search(instruction.opcode):
         return None
-    match instruction.operands[1:]:
-        case (Register(), Immediate(_, int(constant))) | (Immediate(_, int(constant)), Register()):
+    match instruction.base, instruction.operands[1:]:
+        case ("add", (Register(), Immediate(_, int(constant))) | (Immediate(_, int(constant)), Register())):
             return step.operands[0], constant
-        case (Register(), Register()):
+        case "add", (Register(), Register()):
             return step.operands[0], step.operands[1]
+        # A conversion between widths is a copy too: a loop whose counter overflows is none that was written.
+        case "mov" | "cvt", (Register(),):
+            return step.operands[0], 0
     return None
 
 
