@@ -162,5 +162,11 @@ class Search:
         )
         status = Status.OPTIMAL if all(level.proven for level in levels) else Status.FEASIBLE
         certificate = Certificate(self.bounds, tuple(self._rejections(self.refuted_ii)), levels)
-        schedule = self.best.schedule(status, NAME)
-        return replace(schedule, certificate=certificate, lower_bound_cycles=ii_floor, timing=dict(self.timing))
+        message = "" if status is Status.OPTIMAL else "the best so far, not proven optimal"
+        return replace(
+            self.best.schedule(status, NAME),
+            certificate=certificate,
+            lower_bound_cycles=ii_floor,
+            message=message,
+            timing=dict(self.timing),
+        )

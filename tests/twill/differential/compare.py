@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ir.schedule import Schedule, Status
@@ -115,7 +115,7 @@ class Tally:
     faults: list[str]
 
 
-def run(seeds: range, progress: Callable[[str], None] = lambda _line: None) -> Tally:
+def run(seeds: Iterable[int], progress: Callable[[str], None] = lambda _line: None) -> Tally:
     """Compare on every seed whose problem is well formed; `progress` gets each fault, and a line now and then."""
     tally = Tally(Counter(), Counter(), Counter(), [])
     for seed in seeds:

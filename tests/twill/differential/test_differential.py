@@ -9,7 +9,8 @@ from tests.twill.differential.compare import problem_of, run
 from twill.problem.check import check
 from twill.problem.problem import Family
 
-QUICK = range(0, 60)
+# The last ones are problems that a solver has once got wrong.
+QUICK = (*range(55), 81, 87, 1279, 1394)
 SLOW = range(1000, 3000)
 
 
