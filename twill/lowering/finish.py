@@ -9,7 +9,7 @@ from functools import cached_property
 from ir.graph import Edge, Invariant, Op
 from ir.types import Memory
 from twill.lowering.draft import Draft, DraftEdge, DraftOp, Ref
-from twill.lowering.strips import strip_registers
+from twill.lowering.strips import lead_cycles, strip_registers
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Finisher:
         return Edge(
             source=edge.source.op,
             target=edge.target,
-            latency_cycles=source.occupancy_cycles if chained else edge.latency_cycles,
+            latency_cycles=source.occupancy_cycles if chained else self._latency(edge),
             distance=edge.source.distance,
             blocking=source.asynchronous and edge.role != "order" and not chained and self._is_first_wait(edge),
             kind="order" if edge.role == "order" else "data",
@@ -63,6 +63,12 @@ class Finisher:
             assumed=edge.assumed,
             reason=edge.reason,
         )
+
+    def _latency(self, edge: DraftEdge) -> int | None:
+        """None where the reader needs the whole result."""
+        if edge.latency_cycles is not None or edge.role == "order":
+            return edge.latency_cycles
+        return lead_cycles(self.draft.ops[edge.source.op], self.draft.ops[edge.target])
 
     def _is_chained(self, edge: DraftEdge) -> bool:
         """True from product to product through one accumulator: the tensor core works in order, nobody waits."""
