@@ -12,30 +12,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
 from twill.problem.problem import Family
 from twill.solve.joint_instance import Instance
-
-Matrix = NDArray[np.int64]
-_NEVER = -(10**12)
-
-
-def longest_paths(instance: Instance, ii: int) -> Matrix | None:
-    """D[u, v]: t(v) - t(u) is at least this at interval `ii`; None where a recurrence cannot hold.
-
-    Floyd and Warshall over the precedences, O(ops^3) with vector rows.
-    """
-    n = instance.size
-    paths = np.full((n, n), _NEVER, dtype=np.int64)
-    np.fill_diagonal(paths, 0)
-    for p in instance.precedences:
-        paths[p.source, p.target] = max(paths[p.source, p.target], p.delay_cycles - p.distance * ii)
-    for k in range(n):
-        np.maximum(paths, paths[:, k, None] + paths[None, k, :], out=paths)
-    paths[paths < _NEVER // 2] = _NEVER
-    return None if (np.diagonal(paths) > 0).any() else paths
+from twill.solve.joint_paths import Matrix, bounded_paths
 
 
 @dataclass
@@ -138,7 +119,7 @@ class Frame:
 
 def make_frame(instance: Instance, ii: int, length: int, anchored: bool = False) -> Frame | None:
     """Times, dependences, units and stages at one II; None where that alone cannot hold."""
-    paths = longest_paths(instance, ii)
+    paths = bounded_paths(instance, ii)
     if paths is None:
         return None
     frame = Frame(instance, ii, length, paths, anchored)

@@ -9,9 +9,10 @@ from ortools.sat.python import cp_model
 from twill.solve.joint_frame import Frame, make_frame
 from twill.solve.joint_groups import Groups, add_groups
 from twill.solve.joint_instance import Instance
+from twill.solve.joint_memory import add_memories, add_register_energy
 from twill.solve.joint_registers import add_registers
 from twill.solve.joint_run import Answer
-from twill.solve.joint_storage import Storage, add_memories, add_register_energy
+from twill.solve.joint_storage import Storage
 
 
 @dataclass(frozen=True)
@@ -100,4 +101,5 @@ def full_model(instance: Instance, ii: int, length: int, anchored: bool = False)
     if groups is None:
         return None
     add_registers(groups, storage)
+    add_register_energy(frame, storage)
     return None if frame.impossible else Model(frame, groups)

@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from twill.problem.problem import Problem
-from twill.solve.joint_frame import longest_paths
 from twill.solve.joint_instance import make_instance
-from twill.solve.joint_model import Model, Solution, full_model
+from twill.solve.joint_model import Model, Solution, base_model, full_model
+from twill.solve.joint_paths import longest_paths
 from twill.solve.joint_run import race
 from twill.solve.protocol import Limits
 
@@ -56,6 +56,12 @@ class Questions:
         for model in ready:
             model.hint(hint)
         return self._verdict(ready, scopes, look)
+
+    def refuted_without_groups(self, ii: int, length: int, look: float) -> bool:
+        """True where dependences, units, memories, and registers on average alone allow no schedule."""
+        models = [base_model(self.instance, ii, length, anchored) for anchored in (True, False)]
+        ready = [model.cp for model in models if model is not None]
+        return len(ready) < len(models) or race(ready, self.limits, look)[0].refuted
 
     def crossings(self, solution: Solution, scope: Scope, look: float | None) -> Verdict:
         """Fewest edges between groups in the scope."""

@@ -6,13 +6,16 @@ chain chooses between the chain's one arc and the arcs of its values.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from ortools.sat.python import cp_model
 
 from twill.solve.joint_groups import Groups
+from twill.solve.joint_overlap import Holding, add_counts
 from twill.solve.joint_storage import Arc, Chain, Storage, chains_of
 
+_SMALL = 8  # values below this fraction of the largest are left to the cumulative constraint
 Piece = tuple[cp_model.IntervalVar, cp_model.LinearExprT]
 
 
@@ -23,6 +26,7 @@ def add_registers(groups: Groups, storage: Storage) -> None:
         return
     chains = _Chains(groups, storage)
     costs = [_cost(groups, g, chains) for g in groups.used]
+    chains.count()
     frame.model.add(sum(costs) <= (machine.registers_per_sm or 0) // machine.threads_per_warp)
 
 
@@ -68,6 +72,7 @@ class _Chains:
         self.most = machine.max_registers_per_thread - machine.reserved_registers
         sizes = {value: value.registers for value in self.frame.instance.values if value.registers}
         self.chains = [(chain, self._whole(chain)) for chain in chains_of(self.frame, sizes)]
+        self.rooms: dict[int, cp_model.IntVar] = {}
 
     def _whole(self, chain: Chain) -> cp_model.IntVar | None:
         pairs = [(u.op, v.op) for u, v in pairwise(chain.values)]
@@ -88,6 +93,7 @@ class _Chains:
 
     def fit(self, g: int, room: cp_model.IntVar) -> None:
         """What group `g` holds fits `room` at every slot, and on average (implied; it bounds lifetimes early)."""
+        self.rooms[g] = room
         pieces, cycles = list[Piece](), list[cp_model.LinearExprT]()
         for chain, whole in self.chains:
             for part, presence in self._parts(chain, whole, g):
@@ -121,11 +127,47 @@ class _Chains:
             pieces.append((self.storage.always(presence), size))
             cycles.append(size * ii * (1 if presence is None else presence))
             return
-        arc: Arc = self.storage.arc(chain, self.most * ii // chain.size)
+        arc: Arc = self.storage.arc(chain, self._cycles(chain))
         pieces += self.storage.occupy(arc, chain.size, presence)
         if presence is None:
             cycles.append(chain.size * arc.live)
             return
-        counted = model.new_int_var(0, self.most * ii // chain.size, "")
+        counted = model.new_int_var(0, self._cycles(chain), "")
         model.add(counted >= arc.live).only_enforce_if(presence)
         cycles.append(chain.size * counted)
+
+    def count(self) -> None:
+        """The implied counts at each start, for values large enough to matter."""
+        holdings = [holding for chain, whole in self.chains for holding in self._holdings(chain, whole)]
+        large = max((holding.size for holding in holdings), default=0) // _SMALL
+        add_counts(self.frame, [h for h in holdings if h.size > large], self._room, self._shares)
+
+    def _holdings(self, chain: Chain, whole: cp_model.IntVar | None) -> list[Holding]:
+        first = chain.values[0].op
+        arc = None if chain.closed else self.storage.arc(chain, self._cycles(chain))
+        together = Holding(first, max(1, chain.distance) * chain.size if chain.closed else chain.size, arc)
+        if whole is None:
+            return [together]
+        single = (
+            Holding(
+                v.op, chain.size, self.storage.arc(Chain((v,), 0, False, chain.size), self._cycles(chain)), (~whole,)
+            )
+            for v in chain.values
+        )
+        return [replace(together, active=(whole,)), *single]
+
+    def _cycles(self, chain: Chain) -> int:
+        """Most cycles that a value of this size can live."""
+        return self.most * self.frame.ii // chain.size
+
+    def _room(self, holding: Holding) -> cp_model.LinearExprT:
+        room = self.frame.model.new_int_var(0, self.most, "")
+        for g, literal in self.groups.member[holding.op].items():
+            if g in self.rooms:
+                self.frame.model.add(room <= self.rooms[g]).only_enforce_if(literal)
+        return room
+
+    def _shares(self, one: Holding, other: Holding) -> cp_model.IntVar | bool | None:
+        if self.frame.instance.apart(one.op, other.op):
+            return False
+        return None if self.frame.instance.together(one.op, other.op) else self.groups.shared(one.op, other.op)

@@ -21,7 +21,7 @@ from twill.solve.protocol import Limits
 
 SEARCH = "CP-SAT"
 _SHARE = 0.3  # of the remaining time for one II before another is tried
-_FIRST_LOOK = 0.5  # deterministic time of the first look at one question; doubled from round to round
+_FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubled from round to round
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
@@ -56,7 +56,9 @@ class Search:
     def _least_groups(self) -> int:
         """Groups that the domains alone make necessary."""
         domains = set(self.instance.domains)
-        return min(self.most_groups, max(len({d for d in domains if len(d) == 1}), 1 + ((0,) in domains != {(0,)})))
+        # A pinned op of group 0 leaves the group open to others; loads do not.
+        apart = (0,) in domains and any(0 not in domain for domain in domains)
+        return min(self.most_groups, max(len({d for d in domains if len(d) == 1}), 1 + apart))
 
     def run(self) -> Findings:
         """Search until all is proven, time runs out, or the user interrupts."""
@@ -166,6 +168,9 @@ class Search:
         everything = Scope(self._horizon(ii), self.most_groups)
         scopes = self._scopes(ii, everything)
         while time.monotonic() < until:
+            if self.ask.refuted_without_groups(ii, everything.length, look):
+                self._refute(ii)
+                return
             for find in list(scopes):
                 verdict = self.ask.decide(ii, everything, find, look)
                 if verdict.solution is not None:
