@@ -25,7 +25,13 @@ class Finisher:
         strips = strip_registers(self.draft.ops, self.readers)
         ops = (replace(op, registers=strips.get(op.name, op.registers)) for op in self.draft.ops.values())
         ops = (op if op.name not in self.standing else _stripped(op) for op in ops)
+        ops = (replace(op, handoff_cycles=op.handoff_cycles + self._head_start(op)) for op in ops)
         return tuple(_op(op, streaming=op.variable_latency and op.name not in fed) for op in ops)
+
+    def _head_start(self, op: DraftOp) -> int:
+        """Most cycles by which a reader starts before the result is whole; one in another group gets it whole."""
+        leads = (lead_cycles(op, self.draft.ops[edge.target]) for edge in self.readers[op.name])
+        return max((op.latency_cycles - lead for lead in leads if lead is not None), default=0)
 
     def edges(self) -> tuple[Edge, ...]:
         """The edges in order of their targets."""

@@ -475,7 +475,8 @@ def test_a_missing_rate_is_named() -> None:
 def test_handing_registers_over_costs_a_trip_through_shared_memory() -> None:
     b = carrying()
     b.op("y", tile("f32", 64, 128), "arith.addf", "x", "other")
-    assert low(b, "h100").by_name["y"].handoff_cycles == 92 + 61 + 16 * 32
+    head_start = 68 - (4 + 16)  # its reader may start on the first of four strips, one in another group may not
+    assert low(b, "h100").by_name["y"].handoff_cycles == 92 + 61 + 16 * 32 + head_start
     assert low(b, "a100").by_name["y"].handoff_cycles == 0
 
 
