@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from corpus_arguments import Guess, guesses
+from corpus_arguments import Guess, guesses, small_guess
 from corpus_packages import Source
 
 from backends.machines import load_machine
@@ -132,13 +132,43 @@ def _compile(source: Source, machine: str) -> tuple[Kernel | None, dict[str, str
     first: UserError | None = None
     for guess in _attempts(source):
         try:
-            return _load(source, guess, machine), {"guess": guess.name}
+            kernel = _load(source, guess, machine)
         except UserError as error:
             first = first or error
+            continue
+        smaller = None if source.task or _fits(kernel, machine) else _smaller(source, machine)
+        return smaller or (kernel, {"guess": guess.name})
     assert first is not None
     diagnostic = first.diagnostics[0]
     place = f"{diagnostic.location}: " if diagnostic.location else ""
     return None, {"rule": diagnostic.rule, "message": f"{place}{diagnostic.message}"}
+
+
+def _smaller(source: Source, machine: str) -> tuple[Kernel, dict[str, str]] | None:
+    """The kernel with smaller tiles than were guessed first, where that helps."""
+    unwrapped = unwrap(source.kernel)
+    assert unwrapped is not None
+    guess = small_guess(unwrapped)
+    try:
+        kernel = _load(source, guess, machine)
+    except UserError:
+        return None
+    return (kernel, {"guess": guess.name}) if _fits(kernel, machine) else None
+
+
+def _fits(kernel: Kernel, machine: str) -> bool:
+    """False where a value of a loop is larger than the machine's registers or memory."""
+    from twill.pipeline import Options, lower_loop, make_problem
+    from twill.problem.check import check, is_negative_answer
+
+    for loop in (loop for loop in kernel.loops() if loop.is_innermost):
+        try:
+            problem = make_problem(lower_loop(kernel, loop, load_machine(machine), 1), Options())
+        except UserError:
+            continue
+        if any(map(is_negative_answer, check(problem))):
+            return False
+    return True
 
 
 def _attempts(source: Source) -> Iterator[Guess]:

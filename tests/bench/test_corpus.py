@@ -57,6 +57,11 @@ def test_guesses_leave_options_out_first() -> None:
     assert {guess.arguments.get("bias") for guess in guesses(kernel)} == {None, "*bf16", "*fp32"}
 
 
+def test_tiles_that_are_too_large_are_made_smaller() -> None:
+    (loop,) = (record := measure(Source("example", "sum_square", kernel=corpus_example.sum_square), "h100", 10.0)).loops
+    assert record.guess == "small tiles" and loop.status == "optimal"
+
+
 def test_a_guess_compiles_and_its_loop_is_scheduled() -> None:
     record = measure(EXAMPLE, "h100", 10.0)
     assert record.compiled and record.guess == "no options"
