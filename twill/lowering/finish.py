@@ -30,6 +30,8 @@ class Finisher:
 
     def _head_start(self, op: DraftOp) -> int:
         """Most cycles by which a reader starts before the result is whole; one in another group gets it whole."""
+        if not op.handoff_cycles:
+            return 0
         leads = (lead_cycles(op, self.draft.ops[edge.target]) for edge in self.readers[op.name])
         return max((op.latency_cycles - lead for lead in leads if lead is not None), default=0)
 

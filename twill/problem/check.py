@@ -110,9 +110,8 @@ def _limit_below_one(problem: Problem) -> Iterator[Finding]:
 
 
 def _pins_without_groups(problem: Problem) -> Iterator[Finding]:
-    pins = problem.pins
-    if not problem.joint and (pins.groups or pins.stages or pins.orders or pins.ii_cycles):
-        yield "pins belong to the joint problem, this is a modulo problem", None, "drop the pins or solve jointly"
+    if not problem.joint and problem.pins.groups:
+        yield "groups are pinned, and a modulo problem has none", None, "drop the group pins or solve jointly"
 
 
 def _contradicting_pins(problem: Problem) -> Iterator[Finding]:

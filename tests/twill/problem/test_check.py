@@ -48,7 +48,7 @@ BROKEN: Mapping[str, tuple[Problem, str]] = {
     "zero-distance-cycle": (edges(Edge("dot", "load")), "dot -> load -> dot"),
     "unknown-unit": (ops(LOAD, replace(DOT, unit="tensr")), "unit `tensr`, which machine toy lacks"),
     "limit-below-one": (replace(GOOD, max_groups=0), "max_groups is 0"),
-    "pins-without-groups": (replace(pinned(ii_cycles=4), joint=False), "modulo problem"),
+    "pins-without-groups": (replace(pinned(groups={"dot": "mma"}), joint=False), "modulo problem"),
     "contradicting-pins": (replace(pinned(ii_cycles=9), max_ii=8), "pinned to 9 and limited to 8"),
     "no-register-budget": (
         replace(GOOD, machine=replace(MACHINE, min_registers_per_thread=33, max_registers_per_thread=39)),
