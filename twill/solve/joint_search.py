@@ -129,13 +129,11 @@ class Search:
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""
         low, high = self.minimum, max(self.minimum, screen.most_useful_ii(self.instance))
-        if self.problem.max_ii is not None:
-            high = min(high, self.problem.max_ii)
         pinned = self.instance.pinned_ii
         if pinned is not None:
             self._reject(pinned - 1, "pin", f"the II is pinned to {pinned}")
-            return max(low, pinned), min(high, pinned)
-        return low, high
+            low, high = max(low, pinned), pinned
+        return low, high if self.problem.max_ii is None else min(high, self.problem.max_ii)
 
     def _climb(self, low: int, high: int) -> None:
         """Try `low`, then ever larger steps, until there is a schedule."""
