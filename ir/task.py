@@ -203,8 +203,8 @@ def load_task(path: str | Path) -> Task:
 
 
 def task_files(root: str | Path) -> tuple[Path, ...]:
-    """Every task file below a folder, sorted."""
-    return tuple(sorted(Path(root).glob("**/*.toml")))
+    """Every task file in a folder of kernels or in one kernel's folder, sorted; deeper files are no tasks (pins)."""
+    return tuple(sorted({*Path(root).glob("*.toml"), *Path(root).glob("*/*.toml")}))
 
 
 def _is_aligned(argument: Argument, values: Sizes) -> bool:

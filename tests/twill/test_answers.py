@@ -1,0 +1,90 @@
+"""Answers that must come out: published toy instances, and attention on Hopper and Blackwell through Triton."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import twill
+from ir.graph import DependenceGraph, Edge, Op
+from ir.machine import Machine
+from ir.schedule import Schedule, Status
+
+ROOT = Path(__file__).parents[2]
+ATTENTION = str(ROOT / "kernels" / "attention_forward")
+PINS = Path(ATTENTION) / "pins"
+HOPPER = {"target": "h100", "subtile": 2}
+BLACKWELL = {"target": "b200", "subtile": 2, "constants": {"BLOCK_M": 256}}
+MACHINES = {"hopper": HOPPER, "blackwell": BLACKWELL}
+
+
+def _graph(units: list[str | None], latency: int, edges: list[tuple[int, int, int]]) -> DependenceGraph:
+    """Ops 0, 1, ... of one latency on their units, held one cycle; edges (source, target, distance)."""
+    ops = tuple(
+        Op(f"op{i}", unit, latency_cycles=latency, occupancy_cycles=int(unit is not None))
+        for i, unit in enumerate(units)
+    )
+    return DependenceGraph("instance", ops, tuple(Edge(f"op{u}", f"op{v}", distance=d) for u, v, d in edges))
+
+
+def _schedule(graph: DependenceGraph, **units: int) -> Schedule:
+    return twill.schedule(graph, Machine("toy", units), joint=False)
+
+
+def test_toy_attention() -> None:
+    graph = _graph(["tensor", "exp", "tensor"], 1, [(0, 1, 0), (1, 2, 0), (2, 2, 1)])
+    found = _schedule(graph, tensor=1, exp=1)
+    assert (found.status, found.ii_cycles, found.length_cycles) == (Status.OPTIMAL, 2, 4)
+    assert found.stage("op2") == 1, "the second product runs one iteration late"
+
+
+def test_toy_attention_in_order_takes_three_cycles() -> None:
+    graph = _graph(["tensor", "exp", "tensor"], 1, [(0, 1, 0), (1, 2, 0), (2, 2, 1)])
+    found = twill.schedule(graph, Machine("toy", {"tensor": 1, "exp": 1}), joint=False, max_stages=1)
+    assert (found.status, found.ii_cycles) == (Status.OPTIMAL, 3)
+
+
+def test_canis_2014_figure_2() -> None:
+    edges = [(3, 0, 1), (0, 2, 0), (1, 2, 0), (2, 3, 0), (3, 4, 0)]
+    found = _schedule(_graph(["mem", "mem", None, "mem", None], 1, edges), mem=1)
+    assert (found.status, found.ii_cycles, found.length_cycles) == (Status.OPTIMAL, 3, 6)
+
+
+def test_van_dongen() -> None:
+    edges = [
+        (0, 1, 0), (0, 1, 1), (1, 2, 0), (1, 2, 1), (2, 3, 0), (2, 3, 1), (3, 4, 1), (3, 4, 2), (4, 5, 2), (4, 5, 1),
+        (5, 6, 0), (6, 7, 0), (7, 0, 1), (3, 8, 0), (8, 9, 0), (9, 8, 1),
+    ]  # fmt: skip
+    found = _schedule(_graph(["adder"] * 10, 2, edges), adder=3)
+    bounds = {bound.kind: bound for bound in found.certificate.bounds}
+    assert (bounds["unit"].ii_cycles, bounds["recurrence"].ii_cycles) == (4, 6)
+    assert "10/3" in bounds["unit"].detail.replace("10 cycles over 3", "10/3")
+    assert "16/3" in bounds["recurrence"].detail or "over a distance of 3" in bounds["recurrence"].detail
+    assert (found.status, found.ii_cycles) == (Status.OPTIMAL, 6)
+
+
+@cache
+def _attention(machine: str, **changes: Any) -> Schedule:
+    return twill.schedule(ATTENTION, **{**MACHINES[machine], "time_limit_s": 120.0, **changes})
+
+
+def _busiest(schedule: Schedule) -> int:
+    return max(bound.ii_cycles for bound in schedule.certificate.bounds if bound.kind == "unit")
+
+
+def _products(schedule: Schedule) -> int:
+    return sum(op.occupancy_cycles for op in schedule.graph.ops if op.unit == "tensor")
+
+
+def test_hopper_attention_is_bound_by_the_tensor_core() -> None:
+    found = _attention("hopper")
+    assert found.status is Status.OPTIMAL
+    assert found.ii_cycles == _products(found) == _busiest(found) == 2048
+
+
+def test_flash_attention_3_is_optimal_in_the_model() -> None:
+    pinned = _attention("hopper", pins=PINS / "flash_attention_3.toml")
+    assert pinned.status is Status.OPTIMAL
+    assert pinned.ii_cycles == _attention("hopper").ii_cycles
+    assert len(pinned.groups) == 3
