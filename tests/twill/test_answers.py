@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import twill
 from ir.graph import DependenceGraph, Edge, Op
@@ -16,6 +19,10 @@ ATTENTION = str(ROOT / "kernels" / "attention_forward")
 PINS = Path(ATTENTION) / "pins"
 HOPPER = {"target": "h100", "subtile": 2}
 BLACKWELL = {"target": "b200", "subtile": 2, "constants": {"BLOCK_M": 256}}
+FROM_SCORES_TO_OUTPUT = (
+    "qk{}", "qk.tmem_load{}", "new_max.reduce{}", "new_max.mulf{}", "new_max{}",
+    "p.subf{}", "p{}", "acc.truncf{}", "acc.truncf.tmem_store{}", "acc{}",
+)  # fmt: skip
 MACHINES = {"hopper": HOPPER, "blackwell": BLACKWELL}
 
 
@@ -88,3 +95,77 @@ def test_flash_attention_3_is_optimal_in_the_model() -> None:
     assert pinned.status is Status.OPTIMAL
     assert pinned.ii_cycles == _attention("hopper").ii_cycles
     assert len(pinned.groups) == 3
+
+
+def test_hopper_attention_keeps_its_interval_without_register_handoff() -> None:
+    found = _attention("hopper", forbid_register_handoff=True)
+    assert (found.status, found.ii_cycles) == (Status.OPTIMAL, 2048)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.slow
+def test_an_unpipelined_stage_costs_cycles(machine: str) -> None:
+    found = _attention(machine, max_stages=1)
+    assert found.found and found.ii_cycles is not None
+    assert found.lower_bound_cycles > _busiest(found)
+
+
+@pytest.mark.slow
+def test_tritons_own_pipeline_of_hopper_attention_is_not_optimal() -> None:
+    """Triton puts the loads a stage ahead and leaves the products and the softmax in one stage."""
+    found = _attention("hopper", pins="triton")
+    assert found.status is Status.OPTIMAL
+    assert found.ii_cycles == _attention("hopper", max_stages=1).ii_cycles
+
+
+@pytest.mark.slow
+def test_hopper_attention_needs_two_subtiles() -> None:
+    """Whole 128-row tiles of output and scores do not fit the registers of a group beside each other."""
+    found = _attention("hopper", subtile=1, time_limit_s=40.0)
+    assert found.lower_bound_cycles > 2048
+
+
+@pytest.mark.slow
+def test_hopper_attention_with_one_compute_group() -> None:
+    found = _attention("hopper", max_groups=2, time_limit_s=40.0)
+    assert found.lower_bound_cycles > 2048
+
+
+@pytest.mark.slow
+def test_blackwell_attention_is_bound_by_exponentials() -> None:
+    """Both halves of the exponentials take as long as the products, and the corrections come on top."""
+    found = _attention("blackwell")
+    assert found.found and found.ii_cycles is not None
+    assert _products(found) == 2048
+    assert found.lower_bound_cycles >= _busiest(found) == 2064
+    assert found.ii_cycles < 1.25 * _busiest(found)
+
+
+@pytest.mark.slow
+def test_the_published_order_of_flash_attention_4_is_not_free_in_the_model() -> None:
+    """One score tile and one probability tile a sub-tile: the next scores wait for the product of the last."""
+    found = _attention("blackwell", pins=PINS / "flash_attention_4.toml", time_limit_s=40.0)
+    chain = _chain_cycles(found, [op.format("[0]") for op in FROM_SCORES_TO_OUTPUT])
+    assert found.lower_bound_cycles >= chain > 2064
+
+
+def _chain_cycles(schedule: Schedule, ops: list[str]) -> int:
+    delays = {(e.source, e.target): schedule.graph.delay_cycles(e) for e in schedule.graph.edges if not e.distance}
+    return sum(delays[pair] for pair in pairwise(ops))
+
+
+def test_registers_can_bind_a_backward_like_loop() -> None:
+    """Two tiles that must be live together do not fit; apart they do, at a larger interval."""
+    ops = (
+        Op("s", "tensor", 4, 4, registers=100, warps=4),
+        Op("dp", "tensor", 4, 4, registers=100, warps=4),
+        Op("ds", "alu", 4, 4, registers=100, warps=4),
+        Op("dq", "tensor", 4, 4, warps=4),
+    )
+    edges = (Edge("s", "ds"), Edge("dp", "ds"), Edge("ds", "dq"))
+    machine = Machine("m", {"tensor": 1, "alu": 1}, registers_per_sm=32 * 4 * 312, max_registers_per_thread=312)
+    graph = DependenceGraph("backward", ops, edges)
+    modulo = twill.schedule(graph, machine, joint=False)
+    joint = twill.schedule(graph, machine)
+    assert (modulo.status, modulo.ii_cycles) == (Status.OPTIMAL, 12)
+    assert joint.status is Status.OPTIMAL and joint.ii_cycles is not None and joint.ii_cycles > 12
