@@ -11,7 +11,6 @@ from twill.solve.joint_groups import Groups, add_groups
 from twill.solve.joint_instance import Instance
 from twill.solve.joint_memory import add_memories, add_register_energy
 from twill.solve.joint_registers import add_registers
-from twill.solve.joint_run import Answer
 from twill.solve.joint_storage import Storage
 
 
@@ -61,21 +60,16 @@ class Model:
         if self.groups is not None:
             self.cp.add(self.groups.crossings() <= most)
 
-    def value(self, answer: Answer) -> float:
-        """The objective of an answer, 0 where there is none."""
-        value: float = answer.solver.objective_value if self.cp.has_objective() else 0
-        return value
-
-    def read(self, answer: Answer) -> Solution:
+    def read(self, solver: cp_model.CpSolver) -> Solution:
         """The solution found, shifted so that the first op issues at 0."""
-        times = [answer.solver.value(t) for t in self.frame.times]
+        times = [solver.value(t) for t in self.frame.times]
         first = min(times)
-        return Solution(self.frame.ii, tuple(t - first for t in times), self._read_groups(answer))
+        return Solution(self.frame.ii, tuple(t - first for t in times), self._read_groups(solver))
 
-    def _read_groups(self, answer: Answer) -> tuple[int, ...]:
+    def _read_groups(self, solver: cp_model.CpSolver) -> tuple[int, ...]:
         if self.groups is None:
             return (0,) * len(self.frame.times)
-        chosen = ([g for g, literal in member.items() if answer.solver.value(literal)] for member in self.groups.member)
+        chosen = ([g for g, literal in member.items() if solver.value(literal)] for member in self.groups.member)
         return tuple(groups[0] for groups in chosen)
 
 

@@ -1,12 +1,12 @@
 """Questions to CP-SAT at one II: is there a schedule of at most this length with at most so many groups?
 
-Each question is asked twice at once: of the anchored model, which proves, and of the plain one, which finds. The
-latter may be asked for less (shorter, fewer groups), where schedules are found faster.
+Two lanes race: one refutes, with the rotation symmetry broken, first without groups (a much smaller model) and then
+the problem itself; the other looks for schedules, in short and simple scopes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from twill.problem.problem import Problem
 from twill.solve.joint_instance import make_instance
 from twill.solve.joint_model import Model, Solution, base_model, full_model
 from twill.solve.joint_paths import longest_paths
-from twill.solve.joint_run import race
+from twill.solve.joint_run import Answer, Task, race
 from twill.solve.protocol import Limits
 
 
@@ -30,11 +30,16 @@ class Scope:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A solution, or a refuted scope, or neither; `bound` holds for the objective where the question had one."""
+    """A solution, or a refutation, or neither; `bound` holds for the objective where the question had one.
+
+    fruitless: scopes of the finder that are refuted; relaxed_fits: the relaxation without groups has a solution.
+    """
 
     solution: Solution | None = None
-    refuted: Scope | None = None
+    refuted: bool = False
     bound: int = 0
+    fruitless: tuple[Scope, ...] = ()
+    relaxed_fits: bool = False
 
 
 class Questions:
@@ -45,40 +50,43 @@ class Questions:
         self.instance = make_instance(problem)
         self._limited = lru_cache(maxsize=None)(lambda count: make_instance(problem, count))
 
-    def decide(self, ii: int, prove: Scope, find: Scope, look: float | None, hint: Solution | None = None) -> Verdict:
-        """Refute `prove`, or find a schedule in it or in `find`, which lies within; or only refute `find`."""
-        models = [self._model(ii, prove, anchored=True), self._model(ii, find, anchored=False)]
-        scopes = [prove, find]
-        for scope, model in zip(scopes, models, strict=True):
-            if model is None:
-                return Verdict(refuted=scope)
-        ready = [model for model in models if model is not None]
-        for model in ready:
-            model.hint(hint)
-        return self._verdict(ready, scopes, look)
-
-    def refuted_without_groups(self, ii: int, length: int, look: float) -> bool:
-        """True where dependences, units, memories, and registers on average alone allow no schedule."""
-        models = [base_model(self.instance, ii, length, anchored) for anchored in (True, False)]
-        ready = [model.cp for model in models if model is not None]
-        return len(ready) < len(models) or race(ready, self.limits, look)[0].refuted
+    def decide(
+        self,
+        ii: int,
+        whole: Scope,
+        finds: Sequence[Scope],
+        look: float | None,
+        hint: Solution | None = None,
+        relaxed_fits: bool = False,
+    ) -> Verdict:
+        """Refute `whole`, or find a schedule in it; `finds` are scopes within it where the finder looks, in order."""
+        relaxed = Task("relaxed", lambda: base_model(self.instance, ii, whole.length, anchored=True), False)
+        proof = Task("proof", self._asked(ii, whole, True, hint))
+        names = {f"find {scope}": scope for scope in finds}
+        finders = [
+            Task(name, self._asked(ii, scope, False, hint), refuted_settles=scope == whole)
+            for name, scope in names.items()
+        ]
+        answers = race([[proof] if relaxed_fits else [relaxed, proof], finders], self.limits, look)
+        fruitless = tuple(names[a.task.name] for a in answers if a.refuted and a.task.name in names)
+        fits = relaxed_fits or any(a.task is relaxed and a.solution is not None for a in answers)
+        found = next((a.solution for a in answers if a.solution is not None and a.task is not relaxed), None)
+        refuted = any(a.refuted and a.settles for a in answers)
+        return Verdict(found, refuted, fruitless=fruitless, relaxed_fits=fits)
 
     def crossings(self, solution: Solution, scope: Scope, look: float | None) -> Verdict:
         """Fewest edges between groups in the scope."""
-        models = [self._model(solution.ii, scope, anchored) for anchored in (True, False)]
-        ready = [model for model in models if model is not None]
-        for model in ready:
-            model.minimize_crossings()
-            model.hint(solution)
-        return self._verdict(ready, [scope] * len(ready), look)
+
+        def ask(anchored: bool) -> Callable[[], Model | None]:
+            return self._asked(solution.ii, scope, anchored, solution, Model.minimize_crossings)
+
+        answers = race([[Task("anchored", ask(True))], [Task("plain", ask(False))]], self.limits, look)
+        return _best(answers)
 
     def canonical(self, ii: int, scope: Scope, crossings: int, look: float) -> Verdict:
         """The schedule that one thread finds at these values, however they were found."""
-        model = self._model(ii, scope, anchored=False)
-        if model is None:
-            return Verdict()
-        model.limit_crossings(crossings)
-        return self._verdict([model], [scope], look)
+        build = self._asked(ii, scope, False, None, lambda model: model.limit_crossings(crossings))
+        return _best(race([[Task("canonical", build)]], self.limits, look))
 
     def shortest_chain(self, ii: int) -> int:
         """A bound on the length: the longest path of dependences."""
@@ -86,14 +94,27 @@ class Questions:
         spans = np.array(self.instance.spans, dtype=np.int64)
         return 0 if paths is None else int((paths + spans[None, :]).max())
 
-    def _model(self, ii: int, scope: Scope, anchored: bool) -> Model | None:
-        return full_model(self._limited(scope.groups), ii, scope.length, anchored)
+    def _asked(
+        self,
+        ii: int,
+        scope: Scope,
+        anchored: bool,
+        hint: Solution | None,
+        more: Callable[[Model], None] = lambda _model: None,
+    ) -> Callable[[], Model | None]:
+        def build() -> Model | None:
+            model = full_model(self._limited(scope.groups), ii, scope.length, anchored)
+            if model is not None:
+                more(model)
+                model.hint(hint)
+            return model
 
-    def _verdict(self, models: Sequence[Model], scopes: Sequence[Scope], look: float | None) -> Verdict:
-        answers = race([model.cp for model in models], self.limits, look)
-        bound = max((answer.bound for answer in answers if models[answer.index].cp.has_objective()), default=0)
-        found = [answer for answer in answers if answer.feasible]
-        if found:
-            best = min(found, key=lambda answer: (not answer.proven, models[answer.index].value(answer)))
-            return Verdict(models[best.index].read(best), bound=bound)
-        return Verdict(refuted=next((scopes[answer.index] for answer in answers if answer.refuted), None), bound=bound)
+        return build
+
+
+def _best(answers: Sequence[Answer]) -> Verdict:
+    """The best solution of an objective and the best bound."""
+    found = [answer for answer in answers if answer.solution is not None]
+    bound = max((answer.bound for answer in answers), default=0)
+    solution = min(found, key=lambda answer: (not answer.proven, answer.value)).solution if found else None
+    return Verdict(solution, any(answer.refuted for answer in answers), bound)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from ir.schedule import Conflict, Rejection
 from twill.problem.problem import Family, Problem
@@ -20,8 +21,8 @@ from twill.solve.joint_run import OutOfTimeError
 from twill.solve.protocol import Limits
 
 SEARCH = "CP-SAT"
-_SHARE = 0.3  # of the remaining time for one II before another is tried
 _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubled from round to round
+_ROUNDS = 3  # looks at one II before another is tried
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
@@ -138,49 +139,43 @@ class Search:
     def _climb(self, low: int, high: int) -> None:
         """Try `low`, then ever larger steps, until there is a schedule."""
         ii, step = low, max(1, low // 64)
-        while True:
+        while self.known.solution is None:
             self.limits.progress(f"II {ii}: searching")
-            self._attempt(ii, self.limits.remaining_s * (1.0 if ii == high else _SHARE))
-            if self.known.solution is not None:
-                return
-            if ii == high:
-                if self.known.bounds["ii"] > high:
-                    self._no_ii(high)
+            self._attempt(ii, _FIRST_LOOK, _ROUNDS if ii < high else None)
+            if self.known.bounds["ii"] > high:
+                self._no_ii(high)
                 return
             ii, step = min(high, ii + step), 2 * step
 
     def _descend(self) -> None:
-        """Bisect between the proven bound and the smallest II found; where time does not suffice, go up again."""
-        low = self.known.bounds["ii"]
-        while low < self._best.ii:
-            middle = (low + self._best.ii) // 2
-            self._attempt(middle, self.limits.remaining_s * _SHARE)
-            low = max(self.known.bounds["ii"], low if self._best.ii <= middle else middle + 1)
+        """Bisect between the proven bound and the smallest II found; what stays open is asked again, longer."""
+        look = _FIRST_LOOK
+        while self.known.bounds["ii"] < self._best.ii:
+            low = self.known.bounds["ii"]
+            while low < self._best.ii:
+                middle = (low + self._best.ii) // 2
+                self._attempt(middle, look, _ROUNDS)
+                low = max(self.known.bounds["ii"], low if self._best.ii <= middle else middle + 1)
+            look *= 2**_ROUNDS
 
-    def _attempt(self, ii: int, budget_s: float) -> None:
-        """Find a schedule at `ii` or refute it within a budget, with ever longer looks.
+    def _attempt(self, ii: int, look: float, rounds: int | None) -> None:
+        """Find a schedule at `ii` or refute it, in looks that double; no limit on their number where `rounds` is None.
 
         What is to be refuted is every schedule up to the cap; what is looked for are short ones with few groups.
         """
-        until, look = time.monotonic() + budget_s, _FIRST_LOOK
-        everything = Scope(self._horizon(ii), self.most_groups)
-        scopes = self._scopes(ii, everything)
-        while time.monotonic() < until:
-            if self.ask.refuted_without_groups(ii, everything.length, look):
+        whole = Scope(self._horizon(ii), self.most_groups)
+        finds, fits = self._scopes(ii, whole), False
+        for round_ in count() if rounds is None else range(rounds):
+            verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits)
+            if verdict.solution is not None:
+                self.known.solution = verdict.solution
+                self.limits.progress(f"II {ii}: schedule found")
+                return
+            if verdict.refuted:
                 self._refute(ii)
                 return
-            for find in list(scopes):
-                verdict = self.ask.decide(ii, everything, find, look)
-                if verdict.solution is not None:
-                    self.known.solution = verdict.solution
-                    self.limits.progress(f"II {ii}: schedule found")
-                    return
-                if everything == verdict.refuted:
-                    self._refute(ii)
-                    return
-                if verdict.refuted is not None:
-                    scopes.remove(find)
-            look *= 2
+            finds = [scope for scope in finds if scope not in verdict.fruitless]
+            fits = verdict.relaxed_fits
 
     def _scopes(self, ii: int, everything: Scope) -> list[Scope]:
         """Where to look for a schedule, most promising first; `everything` comes last."""
@@ -214,13 +209,12 @@ class Search:
         few = self._values()["groups"]
         while low < (high := self._values()["length"]):
             target = (low + high) // 2
-            verdict = self.ask.decide(ii, Scope(target, self.most_groups), Scope(target, few), look, self._best)
+            whole, simple = Scope(target, self.most_groups), Scope(target, few)
+            verdict = self.ask.decide(ii, whole, [simple, whole] if simple != whole else [whole], look, self._best)
             if verdict.solution is not None:
                 self.known.solution = verdict.solution
-            elif verdict.refuted == Scope(target, self.most_groups):
+            elif verdict.refuted:
                 low = self.known.bounds["length"] = target + 1
-            elif verdict.refuted is not None:
-                few = self.most_groups
             else:
                 look *= 2
 
@@ -228,14 +222,14 @@ class Search:
         """Fewest groups at this II and length, from the least number up."""
         self.known.bounds["groups"] = self.few_groups
         length = self._values()["length"]
-        for count in range(self.few_groups, self._values()["groups"]):
-            scope = Scope(length, count)
-            verdict = self.ask.decide(self._best.ii, scope, scope, None)
+        for groups in range(self.few_groups, self._values()["groups"]):
+            scope = Scope(length, groups)
+            verdict = self.ask.decide(self._best.ii, scope, [scope], None)
             if verdict.solution is not None:
                 self.known.solution = verdict.solution
-            if verdict.refuted is None:
+            if not verdict.refuted:
                 return
-            self.known.bounds["groups"] = count + 1
+            self.known.bounds["groups"] = groups + 1
 
     def _find_crossings(self) -> None:
         self.known.bounds["crossings"] = 0
