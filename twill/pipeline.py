@@ -110,10 +110,13 @@ class PassTimes:
 
 
 def run(source: Any, options: Options, limits: Limits) -> Outcome:
-    """From a source to the best verified schedule over the sub-tilings asked for, with times under `timing`."""
+    """From a source to the best verified schedule over the sub-tilings asked for, with times under `timing`.
+
+    The time limit holds for each solve, and once more for the cross-check.
+    """
     times = PassTimes()
     outcomes = [_schedule(instance, options, limits, times) for instance in instances(source, options, times)]
-    best = min(outcomes, key=lambda outcome: _rank(outcome.schedule))
+    best = _finished(min(outcomes, key=lambda outcome: _rank(outcome.schedule)), options, limits, times)
     timed = {**{f"{stage}_s": s for stage, s in times.seconds.items()}, **best.schedule.timing}
     return replace(best, schedule=replace(best.schedule, timing=timed))
 
@@ -163,25 +166,34 @@ def _pins(instance: Instance, pins: Path | str | None) -> Pins:
 
 def _schedule(instance: Instance, options: Options, limits: Limits, times: PassTimes) -> Outcome:
     problem = make_problem(instance, options)
-    solver = _solver(options)
     with times.measure("solve"):
-        schedule = solve(problem, solver, limits)
+        schedule = solve(problem, _solver(options), _restarted(limits))
+    return Outcome(schedule, problem, instance)
+
+
+def _finished(outcome: Outcome, options: Options, limits: Limits, times: PassTimes) -> Outcome:
+    """The answer with its conflict explained, and cross-checked where that is asked for."""
+    schedule = outcome.schedule
     if schedule.status is Status.INFEASIBLE:
         with times.measure("explain"):
-            schedule = _with_conflict(schedule, problem, limits)
+            schedule = _with_conflict(schedule, outcome.problem, limits)
     if options.certify:
         from twill.solve.certify import certify
 
         with times.measure("certify"):
-            schedule = certify(problem, schedule, limits)
-    return Outcome(schedule, problem, instance)
+            schedule = certify(outcome.problem, schedule, _restarted(limits))
+    return replace(outcome, schedule=schedule)
+
+
+def _restarted(limits: Limits) -> Limits:
+    return replace(limits, started=time.monotonic())
 
 
 def _with_conflict(schedule: Schedule, problem: Problem, limits: Limits) -> Schedule:
     """The negative answer with its minimal conflict and the relaxations that help, as far as time allows."""
     from twill.explain.conflict import explain_conflict
 
-    budget = replace(limits, time_s=min(CONFLICT_S, limits.time_s), started=time.monotonic())
+    budget = replace(_restarted(limits), time_s=min(CONFLICT_S, limits.time_s))
     conflict = explain_conflict(problem, find_solver("cpsat"), budget, known_infeasible=True)
     return schedule if conflict is None else replace(schedule, conflict=conflict)
 

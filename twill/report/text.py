@@ -35,7 +35,8 @@ def negative(schedule: Schedule) -> str:
     """What there is to say without placements: status, message, bound, conflict, refuted intervals."""
     lines = [*headline(schedule), MEANING[schedule.status]]
     lines += [schedule.message] if schedule.message else []
-    lines += [f"proven so far: II is at least {schedule.lower_bound_cycles} cycles (modelled)"]
+    if schedule.lower_bound_cycles:
+        lines += [f"proven so far: II is at least {schedule.lower_bound_cycles} cycles (modelled)"]
     if schedule.conflict:
         lines += [f"conflict: {schedule.conflict.message}", f"families: {', '.join(schedule.conflict.families)}"]
         lines += [f"would help: {text}" for text in schedule.conflict.relaxations]
