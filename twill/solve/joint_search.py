@@ -17,12 +17,17 @@ from twill.problem.problem import Family, Problem
 from twill.solve import joint_screen as screen
 from twill.solve.joint_model import Solution
 from twill.solve.joint_question import Questions, Scope
+from twill.solve.joint_refute import NAME as SMT
+from twill.solve.joint_refute import refuted
 from twill.solve.joint_run import OutOfTimeError
 from twill.solve.protocol import Limits
+from twill.solve.smt_query import Question
 
 SEARCH = "CP-SAT"
 _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubled from round to round
 _ROUNDS = 3  # looks at one II before another is tried
+_QUICK_REFUTATION_S = 1.0  # for the other refuter, early in a question
+_REFUTATION_S = 4.0  # the same, once CP-SAT has had its rounds
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
@@ -53,6 +58,7 @@ class Search:
         self.stages = self.instance.max_stages or -(-self.chain // self.minimum) + 2
         self.most_groups = self.instance.group_count
         self.few_groups = self._least_groups()
+        self.refuter_first = False
 
     def _least_groups(self) -> int:
         """Groups that the domains alone make necessary."""
@@ -125,7 +131,8 @@ class Search:
         self._climb(low, high)
         if self.known.solution is not None:
             self._descend()
-        self.known.methods["ii"] = SEARCH if any(r.method == SEARCH for r in self.known.rejections) else "bound"
+        searched = [r.method for r in self.known.rejections if r.method in (SEARCH, SMT)]
+        self.known.methods["ii"] = searched[-1] if searched else "bound"
 
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""
@@ -165,6 +172,8 @@ class Search:
         """
         whole = Scope(self._horizon(ii), self.most_groups)
         finds, fits = self._scopes(ii, whole), False
+        if self.refuter_first and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
+            return
         for round_ in count() if rounds is None else range(rounds):
             verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits)
             if verdict.solution is not None:
@@ -176,6 +185,9 @@ class Search:
                 return
             finds = [scope for scope in finds if scope not in verdict.fruitless]
             fits = verdict.relaxed_fits
+            time_s = {0: _QUICK_REFUTATION_S, _ROUNDS - 1: _REFUTATION_S}.get(round_)
+            if time_s is not None and self._refuted_otherwise(ii, time_s):
+                return
 
     def _scopes(self, ii: int, everything: Scope) -> list[Scope]:
         """Where to look for a schedule, most promising first; `everything` comes last."""
@@ -185,8 +197,16 @@ class Search:
         scopes = [Scope(length, count) for length in lengths for count in counts if length < everything.length]
         return [*scopes, everything]
 
-    def _refute(self, ii: int) -> None:
-        self._reject(ii, SEARCH, f"infeasible with at most {self.stages} stages")
+    def _refuted_otherwise(self, ii: int, time_s: float) -> bool:
+        """Ask the other refuter what CP-SAT leaves open; once it has refuted an II, it is asked first."""
+        if not refuted(self.problem, Question(ii), time_s, self.limits):
+            return False
+        self.refuter_first = True
+        self._refute(ii, SMT, "unsatisfiable in difference logic, for any number of stages")
+        return True
+
+    def _refute(self, ii: int, method: str = SEARCH, detail: str = "") -> None:
+        self._reject(ii, method, detail or f"infeasible with at most {self.stages} stages")
         self.known.bounds["ii"] = max(self.known.bounds["ii"], ii + 1)
 
     def _reject(self, ii: int, method: str, detail: str) -> None:
@@ -213,7 +233,7 @@ class Search:
             verdict = self.ask.decide(ii, whole, [simple, whole] if simple != whole else [whole], look, self._best)
             if verdict.solution is not None:
                 self.known.solution = verdict.solution
-            elif verdict.refuted:
+            elif verdict.refuted or refuted(self.problem, Question(ii, length=target), _REFUTATION_S, self.limits):
                 low = self.known.bounds["length"] = target + 1
             else:
                 look *= 2

@@ -33,8 +33,15 @@ class Solver(Protocol):
     It keeps the best schedule so far when time runs out or on KeyboardInterrupt, and never calls a timeout infeasible.
     """
 
-    name: str
-    exact: bool
+    @property
+    def name(self) -> str:
+        """As in `--solver`."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """True where it can prove."""
+        ...
 
     def solve(self, problem: Problem, limits: Limits) -> Schedule:
         """The best schedule that it found and how much of it is proven."""

@@ -1,0 +1,46 @@
+"""The second refuter of the joint search: it proves what has no schedule, and claims nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir.graph import DependenceGraph, Edge, Op
+from ir.machine import Machine
+from twill.problem.problem import Problem
+from twill.solve import joint_search
+from twill.solve.cpsat import CpSat
+from twill.solve.joint_question import Verdict
+from twill.solve.joint_refute import refuted
+from twill.solve.protocol import Limits
+from twill.solve.smt_query import Question
+
+# Two tiles of 3 live cycles each in a memory for one: II is 6, where the unit alone would allow 2.
+GRAPH = DependenceGraph(
+    "tight",
+    (Op("a", "u", 2, 1, tmem_columns=1), Op("b", "u", 2, 1, tmem_columns=1), Op("c"), Op("d")),
+    (Edge("a", "c"), Edge("b", "d")),
+)
+PROBLEM = Problem(GRAPH, Machine("m", {"u": 1}, tmem_columns=1))
+
+
+@pytest.mark.parametrize(("ii", "impossible"), [(2, True), (5, True), (6, False), (9, False)])
+def test_it_refutes_what_has_no_schedule(ii: int, impossible: bool) -> None:
+    assert refuted(PROBLEM, Question(ii), 20.0, Limits()) is impossible
+
+
+def test_without_time_it_claims_nothing() -> None:
+    assert not refuted(PROBLEM, Question(2), 0.0, Limits())
+
+
+def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CP-SAT kept from answering below the optimum, the bound comes from the other refuter."""
+    decide = joint_search.Questions.decide
+
+    def silent_below_six(self: object, ii: int, *rest: object, **named: object) -> object:
+        return decide(self, ii, *rest, **named) if ii >= 6 else Verdict()  # type: ignore[arg-type]
+
+    monkeypatch.setattr(joint_search.Questions, "decide", silent_below_six)
+    monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
+    found = CpSat().solve(PROBLEM, Limits())
+    assert found.ii_cycles == found.lower_bound_cycles == 6
+    assert {r.method for r in found.certificate.rejections if r.ii_cycles == 5} == {"SMT"}
