@@ -135,10 +135,10 @@ def test_hopper_attention_with_one_compute_group() -> None:
 def test_blackwell_attention_is_bound_by_exponentials() -> None:
     """Both halves of the exponentials take as long as the products, and the corrections come on top."""
     found = _attention("blackwell")
-    assert found.found and found.ii_cycles is not None
+    assert found.status is Status.OPTIMAL and found.ii_cycles is not None
     assert _products(found) == 2048
     assert found.lower_bound_cycles >= _busiest(found) == 2064
-    assert found.ii_cycles < 1.25 * _busiest(found)
+    assert found.ii_cycles < 1.02 * _busiest(found), "tensor memory costs less than 2 %"
 
 
 @pytest.mark.slow

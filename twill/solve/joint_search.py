@@ -172,7 +172,8 @@ class Search:
         """
         whole = Scope(self._horizon(ii), self.most_groups)
         finds, fits = self._scopes(ii, whole), False
-        if self.refuter_first and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
+        asked = self.refuter_first
+        if asked and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
             return
         for round_ in count() if rounds is None else range(rounds):
             verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits)
@@ -185,8 +186,9 @@ class Search:
                 return
             finds = [scope for scope in finds if scope not in verdict.fruitless]
             fits = verdict.relaxed_fits
-            time_s = {0: _QUICK_REFUTATION_S, _ROUNDS - 1: _REFUTATION_S}.get(round_)
-            if time_s is not None and self._refuted_otherwise(ii, time_s):
+            if round_ == _ROUNDS - 1 and self._refuted_otherwise(ii, _REFUTATION_S):
+                return
+            if not asked and round_ == 0 and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
                 return
 
     def _scopes(self, ii: int, everything: Scope) -> list[Scope]:
