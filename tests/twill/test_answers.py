@@ -66,8 +66,7 @@ def test_van_dongen() -> None:
     found = _schedule(_graph(["adder"] * 10, 2, edges), adder=3)
     bounds = {bound.kind: bound for bound in found.certificate.bounds}
     assert (bounds["unit"].ii_cycles, bounds["recurrence"].ii_cycles) == (4, 6)
-    assert "10/3" in bounds["unit"].detail.replace("10 cycles over 3", "10/3")
-    assert "16/3" in bounds["recurrence"].detail or "over a distance of 3" in bounds["recurrence"].detail
+    assert "10/3" in bounds["unit"].detail and "16/3" in bounds["recurrence"].detail
     assert (found.status, found.ii_cycles) == (Status.OPTIMAL, 6)
 
 

@@ -11,7 +11,6 @@ from ir.machine import Machine
 from ir.schedule import Schedule
 
 MemoryName = Literal["smem", "tmem", "registers"]
-MEMORY_UNITS = {"smem": "bytes", "tmem": "columns", "registers": "registers"}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from ir.diagnostics import Location
-from ir.graph import DependenceGraph, Op
+from ir.graph import Op
 
 MAX_NAMES = 8
 
@@ -57,9 +57,3 @@ def names_text(names: Sequence[str]) -> str:
     shown = ", ".join(names[:MAX_NAMES])
     rest = len(names) - MAX_NAMES
     return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def source_lines(graph: DependenceGraph, names: Sequence[str]) -> tuple[Location, ...]:
-    """The different places of some ops, in order of line."""
-    found = {graph.by_name[name].location for name in names if name in graph.by_name}
-    return tuple(sorted(place for place in found if place is not None))

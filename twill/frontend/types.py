@@ -35,23 +35,6 @@ def read_type(text: str) -> Type:
     return Type(_ELEMENTS.get(text, text))
 
 
-def function_arguments(text: str) -> tuple[str, ...]:
-    """The texts of a function type's arguments.
-
-    >>> function_arguments("(!tt.ptr<f16, 1>, i32) -> ()")
-    ('!tt.ptr<f16, 1>', 'i32')
-    """
-    depth, start, parts = 0, 1, []
-    for i, char in enumerate(text.replace("->", "  ")):
-        depth += (char in "(<[{") - (char in ")>]}")
-        if (char == "," and depth == 1) or (char == ")" and depth == 0):
-            parts.append(text[start:i].strip())
-            start = i + 1
-        if depth == 0:
-            break
-    return tuple(part for part in parts if part)
-
-
 def _split(text: str) -> tuple[str, str]:
     name, bracket, rest = text.partition("<")
     return (name, rest[:-1]) if bracket else (text, "")

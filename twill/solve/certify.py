@@ -16,6 +16,7 @@ from twill.solve.smt_worker import Send, messages
 
 _OPEN = "no answer within the time limit: not cross-checked"
 _SAID = {Verdict.REFUTED: "unsat"}
+_SAID_AGAIN = {Verdict.REFUTED: "unsat, as this solver told the search: no independent check"}
 _ASSUMED = re.compile(r"at most (\d+) stages")
 
 
@@ -34,6 +35,7 @@ class Claim:
 
     text: str
     question: Question
+    same_solver: bool = False
 
 
 def certify(problem: Problem, schedule: Schedule, limits: Limits) -> Schedule:
@@ -43,7 +45,7 @@ def certify(problem: Problem, schedule: Schedule, limits: Limits) -> Schedule:
     each with the levels above it fixed, or that there is no schedule at all. A certificate may assume a cap on stages;
     the SMT solver needs none, so that what it refutes rests on the cap no longer. Where it finds a schedule it is
     asked again under the cap, and the line says that more stages help. Raises ContradictionError where the SMT solver
-    finds a schedule that a claim excludes.
+    finds a schedule that a claim excludes. A line says where the claim was this solver's own in the first place.
     """
     claims = tuple(claims_of(problem, schedule))
     started = time.monotonic()
@@ -69,15 +71,22 @@ def claims_of(problem: Problem, schedule: Schedule) -> Iterator[Claim]:
     if schedule.status is Status.INFEASIBLE:
         last = last_ii(problem)
         limit = pinned_ii(problem) or problem.max_ii
-        yield Claim(f"II <= {limit}" if limit else "any II", Question(last))
+        same = any(_is_smt(rejection.method) for rejection in schedule.certificate.rejections)
+        yield Claim(f"II <= {limit}" if limit else "any II", Question(last), same)
     if not schedule.found or schedule.ii_cycles is None:
         return
     fixed: dict[str, int] = {}
     for level in schedule.certificate.levels:
         if level.proven and level.value > 0 and not (level.name == "ii" and _ii_is_given(problem, level.value)):
-            yield _claim(schedule.ii_cycles, fixed, level.name, level.value - 1)
+            claim = _claim(schedule.ii_cycles, fixed, level.name, level.value - 1)
+            yield replace(claim, same_solver=_is_smt(level.method))
         if level.name != "ii":
             fixed[level.name] = level.value
+
+
+def _is_smt(method: str) -> bool:
+    """True for a proof by this solver, on its own or inside the joint search."""
+    return method.lower() == "smt"
 
 
 def _ii_is_given(problem: Problem, ii: int) -> bool:
@@ -114,7 +123,7 @@ class _Certify:
         capped = Oracle(replace(self.problem, max_stages=self.stages, relaxed=relaxed))
         for claim in self.claims:
             answer = free.ask(claim.question, deadline - time.monotonic())
-            said = _SAID
+            said = _SAID_AGAIN if claim.same_solver else _SAID
             if isinstance(answer, Assignment) and self.stages is not None:
                 said = {Verdict.REFUTED: f"unsat within {self.stages} stages, and possible with more"}
                 answer = capped.ask(claim.question, deadline - time.monotonic())

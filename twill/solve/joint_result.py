@@ -115,7 +115,7 @@ def _assumptions(search: Search) -> tuple[str, ...]:
     if search.instance.max_stages is not None:
         return (f"at most {search.stages} stages, as asked for",)
     used = any(r.method == "CP-SAT" for r in search.known.rejections)
-    effect = "refuted intervals rest on it" if used else "no proof rests on it: the II meets a bound"
+    effect = "refuted intervals rest on it" if used else "no refuted interval rests on it"
     derived = f"longest chain {search.chain} cycles over II bound {search.minimum}, and 2 more"
     return (f"at most {search.stages} stages ({derived}); {effect}",)
 

@@ -131,8 +131,8 @@ class Search:
         self._climb(low, high)
         if self.known.solution is not None:
             self._descend()
-        searched = [r.method for r in self.known.rejections if r.method in (SEARCH, SMT)]
-        self.known.methods["ii"] = searched[-1] if searched else "bound"
+        searched = [r for r in self.known.rejections if r.method in (SEARCH, SMT)]
+        self.known.methods["ii"] = max(searched, key=lambda r: r.ii_cycles).method if searched else "bound"
 
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""
@@ -235,10 +235,17 @@ class Search:
             verdict = self.ask.decide(ii, whole, [simple, whole] if simple != whole else [whole], look, self._best)
             if verdict.solution is not None:
                 self.known.solution = verdict.solution
-            elif verdict.refuted or refuted(self.problem, Question(ii, length=target), _REFUTATION_S, self.limits):
-                low = self.known.bounds["length"] = target + 1
+            elif verdict.refuted:
+                low = self._raise_length(target, SEARCH)
+            elif refuted(self.problem, Question(ii, length=target), _REFUTATION_S, self.limits):
+                low = self._raise_length(target, SMT)
             else:
                 look *= 2
+
+    def _raise_length(self, refuted_length: int, method: str) -> int:
+        self.known.methods["length"] = method
+        self.known.bounds["length"] = refuted_length + 1
+        return refuted_length + 1
 
     def _find_groups(self) -> None:
         """Fewest groups at this II and length, from the least number up."""

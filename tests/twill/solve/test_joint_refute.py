@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ir.graph import DependenceGraph, Edge, Op
 from ir.machine import Machine
 from twill.problem.problem import Problem
 from twill.solve import joint_search
+from twill.solve.certify import certify
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_question import Verdict
 from twill.solve.joint_refute import refuted
@@ -44,3 +47,14 @@ def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch)
     found = CpSat().solve(PROBLEM, Limits())
     assert found.ii_cycles == found.lower_bound_cycles == 6
     assert {r.method for r in found.certificate.rejections if r.ii_cycles == 5} == {"SMT"}
+
+
+def test_a_cross_check_by_the_same_solver_says_so() -> None:
+    found = CpSat().solve(PROBLEM, Limits())
+    levels = tuple(
+        replace(level, method="SMT" if level.name == "ii" else "CP-SAT") for level in found.certificate.levels
+    )
+    told = replace(found, certificate=replace(found.certificate, levels=levels))
+    lines = certify(PROBLEM, told, Limits()).certificate.cross_checks
+    assert lines[0] == "smt: II <= 5 unsat, as this solver told the search: no independent check"
+    assert lines[1].endswith("unsat")
