@@ -111,11 +111,19 @@ def _interruption(known: Findings, what: str) -> str:
     return f"interrupted: {what}" if known.interrupted else f"time limit: {what}"
 
 
+# What a certificate owes to the derived cap on stages, by the first of these methods that refuted an interval.
+_CAP_EFFECTS = {
+    "CP-SAT": "refuted intervals rest on it",
+    "SMT": "no refuted interval rests on it: the SMT solver refutes for any number",
+}
+_CAP_UNUSED = "no proof rests on it: the II meets a bound"
+
+
 def _assumptions(search: Search) -> tuple[str, ...]:
     if search.instance.max_stages is not None:
         return (f"at most {search.stages} stages, as asked for",)
-    used = any(r.method == "CP-SAT" for r in search.known.rejections)
-    effect = "refuted intervals rest on it" if used else "no refuted interval rests on it"
+    methods = {rejection.method for rejection in search.known.rejections}
+    effect = next((text for method, text in _CAP_EFFECTS.items() if method in methods), _CAP_UNUSED)
     derived = f"longest chain {search.chain} cycles over II bound {search.minimum}, and 2 more"
     return (f"at most {search.stages} stages ({derived}); {effect}",)
 
