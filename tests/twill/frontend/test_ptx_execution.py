@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from backends.ptx.parser import parse_ptx
+from backends.ptx.syntax import Address, Immediate, Instruction, Label, Register, Symbol
 from ir.loop import Loop, Operation
 from tests.twill.frontend.ptx_text import counted
 from twill.frontend.ptx import load_ptx
-from twill.frontend.ptx.parser import parse_ptx
-from twill.frontend.ptx.syntax import Address, Immediate, Instruction, Label, Register, Symbol
 
 ITERATIONS = 7
 DATA_REGISTERS = tuple(range(10, 16))

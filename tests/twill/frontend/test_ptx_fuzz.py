@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from backends.ptx.parser import parse_ptx
+from backends.ptx.tokens import Source, tokenize
 from ir.diagnostics import UserError
 from twill.frontend.ptx import load_ptx
-from twill.frontend.ptx.parser import parse_ptx
-from twill.frontend.ptx.tokens import Source, tokenize
 
 DATA = Path(__file__).parent / "data"
 WORDS = (

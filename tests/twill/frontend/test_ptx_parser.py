@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from backends.ptx.parser import parse_ptx, read_ptx
+from backends.ptx.syntax import Address, Immediate, Instruction, Label, Register, Symbol, Vector
 from ir.diagnostics import Location, UserError
 from tests.twill.frontend.ptx_text import HEAD, kernel
 from twill.frontend.ptx import load_ptx, ptx_entries
-from twill.frontend.ptx.parser import parse_ptx, read_ptx
-from twill.frontend.ptx.syntax import Address, Immediate, Instruction, Label, Register, Symbol, Vector
 
 DATA = Path(__file__).parent / "data"
 

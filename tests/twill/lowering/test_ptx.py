@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from backends.machines import load_machine, machine_names
+from backends.ptx.opcodes import WITH_RESULT, WITHOUT_RESULT
 from ir.diagnostics import UserError
 from ir.graph import DependenceGraph
 from tests.twill.frontend.ptx_text import counted, kernel
 from tests.twill.lowering.ptx_graphs import edges_between, lower_file
 from twill.frontend.ptx import load_ptx
-from twill.frontend.ptx.opcodes import WITH_RESULT, WITHOUT_RESULT
 from twill.lowering.ptx import instruction_machine, lower_ptx
 from twill.lowering.ptx_costs import RULES
 from twill.problem.bounds import all_bounds, recurrence_bound

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from backends.ptx.syntax import Immediate, Instruction, Register
 from twill.frontend.ptx.flow import Flow, NaturalLoop
 from twill.frontend.ptx.opcodes import effects
 from twill.frontend.ptx.ssa import Body, Definition, Incoming, Reference, Step
-from twill.frontend.ptx.syntax import Immediate, Instruction, Register
 
 _COMPARES: dict[str, Callable[[int, int], bool]] = {
     "eq": lambda a, b: a == b,

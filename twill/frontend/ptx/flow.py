@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from twill.frontend.ptx.syntax import Function, Guard, Instruction, Label, Symbol
+from backends.ptx.syntax import Function, Guard, Instruction, Label, Symbol
 
 if TYPE_CHECKING:
     import networkx

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backends.ptx.syntax import Register
 from twill.frontend.ptx.flow import Block, Flow
 from twill.frontend.ptx.opcodes import effects
-from twill.frontend.ptx.syntax import Register
 
 Registers = frozenset[Register]
 

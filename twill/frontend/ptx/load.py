@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backends.ptx.parser import read_ptx
+from backends.ptx.syntax import Function, Immediate, Register, Symbol
 from ir.diagnostics import Location, fail
 from ir.loop import Attribute, Carried, Kernel, Loop, Operation, Predicate, Value
 from twill.frontend.ptx.counted import Count, count, initial_constants
 from twill.frontend.ptx.flow import Flow, NaturalLoop, control_flow
 from twill.frontend.ptx.liveness import live_in
 from twill.frontend.ptx.opcodes import Access, value_type
-from twill.frontend.ptx.parser import read_ptx
 from twill.frontend.ptx.region import Region, convert
 from twill.frontend.ptx.ssa import Body, Definition, Incoming, Reference, Step, to_ssa
-from twill.frontend.ptx.syntax import Function, Immediate, Register, Symbol
 
 _WARP_THREADS = 32
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from backends.ptx.syntax import Instruction, Register
 from twill.frontend.ptx.opcodes import Effects, effects
 from twill.frontend.ptx.region import Region
-from twill.frontend.ptx.syntax import Instruction, Register
 
 Literals = frozenset[tuple["Reference", bool]]
 NO_LITERALS: Literals = frozenset()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from twill.frontend.ptx.syntax import Register
+from backends.ptx.syntax import Register
 
 Path = tuple[int, ...]
 

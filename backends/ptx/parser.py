@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.ptx.body import BodyParser, Cursor, registers_of_parameters
+from backends.ptx.syntax import Function, Module, Register
+from backends.ptx.tokens import Kind, Source, tokenize
 from ir.diagnostics import Location, fail
-from twill.frontend.ptx.body import BodyParser, Cursor, registers_of_parameters
-from twill.frontend.ptx.syntax import Function, Module, Register
-from twill.frontend.ptx.tokens import Kind, Source, tokenize
 
 _FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d+)[ \t]+"([^"\n]*)"', re.MULTILINE)
 _LINE_DIRECTIVES = frozenset({".version", ".target", ".address_size", ".file", ".loc"})

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ir.diagnostics import Location
-from twill.frontend.ptx.opcodes import is_known
-from twill.frontend.ptx.scopes import Path, Scopes, is_special
-from twill.frontend.ptx.syntax import (
+from backends.ptx.opcodes import is_known
+from backends.ptx.scopes import Path, Scopes, is_special
+from backends.ptx.syntax import (
     Address,
     Guard,
     Immediate,
@@ -20,7 +19,8 @@ from twill.frontend.ptx.syntax import (
     Symbol,
     Vector,
 )
-from twill.frontend.ptx.tokens import Kind, Source, Token
+from backends.ptx.tokens import Kind, Source, Token
+from ir.diagnostics import Location
 
 _LOC = re.compile(r"\.loc\s+(\d+)\s+(\d+)\s+(\d+)(?:[^\n]*?\binlined_at\s+(\d+)\s+(\d+)\s+(\d+))?")
 _LABEL_READERS = frozenset({"bra", "brx"})
