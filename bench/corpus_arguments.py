@@ -13,7 +13,7 @@ from typing import Any
 
 from corpus_uses import Uses, uses_of
 
-from twill.frontend.arguments import Unwrapped
+from backends.compilers.triton_function import Unwrapped
 
 Rules = tuple[tuple[re.Pattern[str], Any], ...]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from corpus_uses import named_functions
 
+from backends.compilers.triton_function import unwrap
 from ir.diagnostics import fail, missing
-from twill.frontend.arguments import unwrap
 
 if TYPE_CHECKING:
     from ir.task import Task

@@ -16,10 +16,10 @@ from typing import Any
 from corpus_arguments import Guess, guesses, small_guess
 from corpus_packages import Source
 
+from backends.compilers.triton_function import unwrap
 from backends.machines import load_machine
 from ir.diagnostics import Location, UserError
 from ir.loop import Kernel, Loop
-from twill.frontend.arguments import unwrap
 
 COMPILE_LIMIT_S = 90.0
 # What lowering, checking and verifying may take beyond the solver's limit.
@@ -180,8 +180,8 @@ def _attempts(source: Source) -> Iterator[Guess]:
 
 
 def _load(source: Source, guess: Guess, machine: str) -> Kernel:
+    from backends.compilers.python_source import import_file
     from twill.frontend.options import FrontendOptions
-    from twill.frontend.python_source import import_file
     from twill.frontend.triton import find_kernel, load_function, task_choice
 
     architecture = load_machine(machine).architecture

@@ -20,7 +20,7 @@ from corpus_packages import SHIPPED, Source, sources  # noqa: E402
 from corpus_run import KernelRecord, LoopRecord, measure  # noqa: E402
 from corpus_uses import named_functions, uses_of  # noqa: E402
 
-from twill.frontend.arguments import unwrap  # noqa: E402
+from backends.compilers.triton_function import unwrap  # noqa: E402
 
 EXAMPLE = Source("example", "gather_scale", kernel=corpus_example.gather_scale)
 

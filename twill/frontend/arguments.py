@@ -7,15 +7,15 @@ autotune configuration, heuristics, and what the user says (`--arg`, `--const`).
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ir.diagnostics import Diagnostic, Location, UserError, fail
+from backends.compilers.triton_adaptor import Request, dtype
+from backends.compilers.triton_function import Unwrapped
+from ir.diagnostics import Diagnostic, UserError, fail
 from twill.frontend.options import FrontendOptions
 from twill.frontend.signature import ArgumentType, read_argument_type
-from twill.frontend.triton_adaptor import Request, dtype, require_triton
 
 DEFAULT_WARPS = 4
 DEFAULT_STAGES = 3
@@ -38,48 +38,6 @@ class Choice:
             num_warps=self.num_warps if self.num_warps is not None else weaker.num_warps,
             num_stages=self.num_stages if self.num_stages is not None else weaker.num_stages,
         )
-
-
-@dataclass(frozen=True)
-class Unwrapped:
-    """A JITFunction out of its decorators: configurations of @autotune, functions of @heuristics."""
-
-    function: Any
-    configs: tuple[Any, ...] = ()
-    heuristics: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def location(self) -> Location:
-        """Where the function is defined."""
-        code = self.function.fn.__code__
-        return Location(code.co_filename, code.co_firstlineno)
-
-    @property
-    def is_gluon(self) -> bool:
-        """Whether it is written in Gluon, Triton's lower-level sibling."""
-        return bool(getattr(self.function, "is_gluon", bool)())
-
-    @property
-    def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """Parameters in order."""
-        return self.function.signature.parameters  # type: ignore[no-any-return]
-
-
-def unwrap(kernel: Any) -> Unwrapped | None:
-    """Take a kernel out of @autotune and @heuristics; None if there is no JITFunction inside."""
-    require_triton()
-    from triton.runtime.autotuner import Autotuner, Heuristics
-    from triton.runtime.jit import JITFunction
-
-    configs: tuple[Any, ...] = ()
-    heuristics: dict[str, Any] = {}
-    while isinstance(kernel, Autotuner | Heuristics):
-        if isinstance(kernel, Autotuner):
-            configs = tuple(kernel.configs)
-        else:
-            heuristics = {**kernel.values, **heuristics}
-        kernel = kernel.fn
-    return Unwrapped(kernel, configs, heuristics) if isinstance(kernel, JITFunction) else None
 
 
 def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request:

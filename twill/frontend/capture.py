@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from backends.compilers.pretended_gpu import pretended_gpu
+from backends.compilers.python_source import import_file, search_path, user_code
 from ir.diagnostics import Location, fail
 from ir.loop import Kernel
 from twill.frontend.arguments import Choice
-from twill.frontend.host import pretended_gpu
 from twill.frontend.options import FrontendOptions
-from twill.frontend.python_source import import_file, search_path, user_code
 from twill.frontend.signature import ALIGNMENT, ArgumentType, element_name, read_argument_type
 from twill.frontend.triton import find_kernel, load_function
 
@@ -216,7 +216,7 @@ def load_launch(path: Path, index: str, options: FrontendOptions) -> Kernel:
         remedy = f"write {path}#0 to {path}#{len(launches) - 1}"
         raise fail("unknown-launch", f"there is no launch `{index}` in {path}", Location(str(path)), remedy)
     launch = launches[number]
-    from twill.frontend.arguments import unwrap
+    from backends.compilers.triton_function import unwrap
 
     module = import_file(Path(launch.file))
     kernel = unwrap(find_kernel(module, launch.kernel, Location(launch.file, launch.line)))

@@ -131,7 +131,7 @@ def _worker() -> _Worker:
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, str]:
-    from twill.frontend.triton_adaptor import parse_module
+    from backends.compilers.triton_adaptor import parse_module
 
     try:
         return {"outcome": "parsed", "text": parse_module(request["path"], request["capability"])}

@@ -63,9 +63,9 @@ def _task(spec: str, options: FrontendOptions) -> Kernel:
 
 
 def _mlir(spec: str, options: FrontendOptions) -> Kernel:
+    from backends.compilers.triton_adaptor import require_triton
     from twill.frontend.isolation import parse_isolated
     from twill.frontend.mlir import kernel_from_generic
-    from twill.frontend.triton_adaptor import require_triton
 
     require_triton()
     path, name = _split(spec)

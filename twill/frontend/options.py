@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ir.diagnostics import fail
+from backends.compilers.architecture import capability_of
 
 DEFAULT_ARCHITECTURE = "sm_90"
-_ARCHITECTURE = re.compile(r"(?:sm_?)?(\d{2,3})[af]?")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,4 @@ class FrontendOptions:
         >>> FrontendOptions(architecture="sm_100a").capability
         100
         """
-        found = _ARCHITECTURE.fullmatch(self.architecture or DEFAULT_ARCHITECTURE)
-        if found is None:
-            remedy = "architectures are named sm_80, sm_89, sm_90, sm_100, sm_120"
-            raise fail("unknown-architecture", f"`{self.architecture}` is no CUDA architecture", remedy=remedy)
-        return int(found.group(1))
+        return capability_of(self.architecture or DEFAULT_ARCHITECTURE)

@@ -11,14 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from backends.compilers.triton_adaptor import compile_ttir
+from backends.compilers.triton_errors import told_to_the_user
+from backends.compilers.triton_function import unwrap
 from ir.diagnostics import Location, fail
 from ir.loop import Kernel
-from twill.frontend.arguments import Choice, settle, unwrap
-from twill.frontend.compile_errors import told_to_the_user
+from twill.frontend.arguments import Choice, settle
 from twill.frontend.mlir import kernel_from_generic
 from twill.frontend.options import FrontendOptions
 from twill.frontend.signature import ALIGNMENT, ArgumentType
-from twill.frontend.triton_adaptor import compile_ttir
 from twill.frontend.triton_pipeliner import compile_pipelined
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _entries(kernels: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_file(path: Path, name: str, options: FrontendOptions) -> Kernel:
     """A kernel of a Python file; a task file next to it that is about this kernel gives types and constants."""
-    from twill.frontend.python_source import import_file
+    from backends.compilers.python_source import import_file
 
     kernel = find_kernel(import_file(path), name, Location(str(path)))
     return load_function(kernel, options, _task_beside(path, kernel))
@@ -97,7 +98,7 @@ def load_file(path: Path, name: str, options: FrontendOptions) -> Kernel:
 
 def load_module(module: str, name: str, options: FrontendOptions) -> Kernel:
     """A kernel of an importable module."""
-    from twill.frontend.python_source import import_module
+    from backends.compilers.python_source import import_module
 
     imported = import_module(module)
     kernel = find_kernel(imported, name, Location(imported.__file__ or module))
@@ -106,8 +107,8 @@ def load_module(module: str, name: str, options: FrontendOptions) -> Kernel:
 
 def load_task_folder(path: Path, variant: str, options: FrontendOptions) -> Kernel:
     """The kernel of a folder with a task file, or of one of its variants."""
+    from backends.compilers.python_source import import_file
     from ir.task import load_task
-    from twill.frontend.python_source import import_file
 
     task = load_task(path)
     task = task.variant(variant) if variant else task

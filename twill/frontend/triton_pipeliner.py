@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from backends.compilers.triton_adaptor import FIXED_OPTIONS, Request, backend, generic_text, new_context
 from ir.diagnostics import Location
 from ir.graph import DependenceGraph, Op
 from ir.loop import Kernel, Loop, Operation
-from twill.frontend.triton_adaptor import FIXED_OPTIONS, Request, backend, generic_text, new_context
 from twill.problem.problem import Pins
 
 # Passes that take the schedule off the operations again: the expansion, and warp specialization before it.

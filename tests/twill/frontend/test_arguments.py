@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from backends.compilers.triton_adaptor import Request, dtype
+from backends.compilers.triton_function import unwrap
 from ir.diagnostics import Diagnostic, UserError
-from twill.frontend.arguments import Choice, settle, unwrap
+from twill.frontend.arguments import Choice, settle
 from twill.frontend.load import FrontendOptions, load_function, load_kernel
 from twill.frontend.signature import ArgumentType, read_argument_type
-from twill.frontend.triton_adaptor import Request, dtype
 
 SOURCE = """\
 import triton

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from backends.compilers.triton_library import is_library
 from ir.diagnostics import Location, UserError
 from ir.types import Memory, Type
 from twill.frontend.attributes import Dense, Opaque, Symbol, kernel_attributes, number
 from twill.frontend.generic import Frame, Node, read_generic
-from twill.frontend.places import is_library, name, names, place
+from twill.frontend.places import name, names, place
 from twill.frontend.types import read_type
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from backends.compilers.python_source import import_file
+from backends.compilers.triton_adaptor import backend, new_context
 from backends.machines import load_machine
 from ir.diagnostics import Location, UserError
 from ir.graph import DependenceGraph
@@ -16,9 +18,7 @@ from ir.task import load_task
 from ir.types import Type
 from tests.twill.lowering.loops import gemm
 from twill.frontend.load import FrontendOptions, load_kernel
-from twill.frontend.python_source import import_file
 from twill.frontend.triton import find_kernel
-from twill.frontend.triton_adaptor import backend, new_context
 from twill.lowering import lower
 from twill.lowering.layouts import without_layouts
 from twill.pipeline import choose_loop

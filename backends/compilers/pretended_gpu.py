@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from backends.compilers.triton_adaptor import require_triton
 from ir.diagnostics import missing
-from twill.frontend.triton_adaptor import require_triton
 
 # Launches are handed to one of these: kernel, arguments by parameter name, launch options, grid.
 Recorder = Callable[[Any, Mapping[str, Any], Mapping[str, Any], tuple[int, ...]], None]

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 from ir.diagnostics import Location, UserError, fail
-from twill.frontend.options import FrontendOptions
+
+# Compute capability that a file sees which asks for one when it is imported.
+_PRETENDED_CAPABILITY = 90
 
 
 def import_file(path: Path) -> ModuleType:
@@ -70,12 +72,12 @@ def _executed(spec: ModuleSpec) -> ModuleType:
 @contextlib.contextmanager
 def _harmless(path: Path) -> Iterator[None]:
     """Import within: launches are dropped, and a GPU that is not there is pretended."""
-    from twill.frontend.host import pretended_gpu
+    from backends.compilers.pretended_gpu import pretended_gpu
 
     launches: list[str] = []
     with_torch = path.is_file() and b"torch" in path.read_bytes()
     with (
-        pretended_gpu(FrontendOptions().capability, lambda kernel, *_launch: launches.append(str(kernel)), with_torch),
+        pretended_gpu(_PRETENDED_CAPABILITY, lambda kernel, *_launch: launches.append(str(kernel)), with_torch),
         user_code(path, launches),
     ):
         yield

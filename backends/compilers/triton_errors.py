@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from backends.compilers.triton_library import is_library
 from ir.diagnostics import Location, UserError, fail
-from twill.frontend import places
 
 # What Triton raises apart from its own errors: options that exclude each other, a pass that fails.
 _OTHER_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, KeyError, NameError, AttributeError, IndexError)
@@ -71,7 +71,7 @@ def _compilation_error(function: Any, error: BaseException, default: Location) -
             continue
         known.append(found)
         inner = _place(found, level.node)
-        place = place if places.is_library(inner.file) else inner
+        place = place if is_library(inner.file) else inner
     *_, innermost = _chain(error)
     message = getattr(innermost, "error_message", None) or str(innermost).strip() or type(innermost).__name__
     return fail("compile-error", message, place, "Triton refuses this; see its language reference")

@@ -97,7 +97,7 @@ def parse_module(path: str, capability: int) -> str:
     """Parse a .ttir, .ttgir or .mlir file; the module in generic form.
 
     Raises RuntimeError for an invalid file, after MLIR has written its diagnostics to file descriptor 2. A file that
-    is bad enough can end the process: use `twill.frontend.isolation`.
+    is bad enough can end the process: parse it in a process of its own.
     """
     from triton._C.libtriton import ir
 
