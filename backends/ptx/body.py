@@ -1,4 +1,4 @@
-"""Recursive descent over a function body: scopes, declarations, labels, `.loc`, instructions and their operands."""
+"""Recursive descent over a function body: scopes, declarations, labels, `.loc` and instructions."""
 
 from __future__ import annotations
 
@@ -6,113 +6,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from backends.ptx.constants import primary
+from backends.ptx.cursor import MAX_DEPTH, Cursor
+from backends.ptx.declarations import is_type, is_variable, variables, vector_length
 from backends.ptx.opcodes import is_known
-from backends.ptx.scopes import Path, Scopes, is_special
-from backends.ptx.syntax import (
-    Address,
-    Guard,
-    Immediate,
-    Instruction,
-    Label,
-    Operand,
-    Register,
-    Symbol,
-    Vector,
-)
-from backends.ptx.tokens import Kind, Source, Token
+from backends.ptx.operands import OperandReader
+from backends.ptx.scopes import Path, Scopes
+from backends.ptx.syntax import Guard, Instruction, Label, Operand, Symbol, Variable
+from backends.ptx.tokens import Kind, Token
 from ir.diagnostics import Location
 
-_LOC = re.compile(r"\.loc\s+(\d+)\s+(\d+)\s+(\d+)(?:[^\n]*?\binlined_at\s+(\d+)\s+(\d+)\s+(\d+))?")
-_LABEL_READERS = frozenset({"bra", "brx"})
-_VARIABLES = (".shared", ".local", ".const", ".global", ".param", ".tex", ".extern")
-_MAX_DEPTH = 64
+_LOC = re.compile(r"\.loc\s+(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})(?:.*?\binlined_at\s+(\d{1,9})\s+(\d{1,9})\s+(\d{1,9}))?")
+_LABEL_READERS = frozenset({"bra", "brx", "call"})
+_LINKAGES = frozenset({".extern", ".visible", ".weak"})
 
-
-@dataclass
-class Cursor:
-    """The place in the token list; every `expect` that fails is a UserError at that token."""
-
-    source: Source
-    tokens: list[Token]
-    index: int = 0
-
-    @property
-    def next(self) -> Token:
-        """The token to read."""
-        return self.tokens[self.index]
-
-    def take(self) -> Token:
-        """Read one token."""
-        token = self.tokens[self.index]
-        if token.kind is Kind.END:
-            raise self.source.error(token.offset, "the file ends in the middle of something")
-        self.index += 1
-        return token
-
-    def at(self, text: str) -> bool:
-        """Whether the next token is this punctuation or directive."""
-        token = self.tokens[self.index]
-        return token.text == text and token.kind in (Kind.PUNCTUATION, Kind.DIRECTIVE)
-
-    def accept(self, text: str) -> bool:
-        """Read the token if it is this one."""
-        if not self.at(text):
-            return False
-        self.index += 1
-        return True
-
-    def expect(self, text: str) -> Token:
-        """Read this token."""
-        if not self.at(text):
-            raise self.unexpected(f"`{text}`")
-        return self.take()
-
-    def word(self, what: str) -> Token:
-        """Read a word."""
-        if self.next.kind is not Kind.WORD:
-            raise self.unexpected(what)
-        return self.take()
-
-    def integer(self, what: str) -> int:
-        """Read an integer, with its sign if it has one."""
-        sign = -1 if self.accept("-") else 1
-        token = self.next
-        value = integer_of(token.text) if token.kind is Kind.NUMBER else None
-        if value is None:
-            raise self.unexpected(what)
-        self.index += 1
-        return sign * value
-
-    def unexpected(self, wanted: str) -> Exception:
-        """The error for the next token."""
-        got = f"`{self.next.text}`" if self.next.text else "the end of the file"
-        return self.source.error(self.next.offset, f"expected {wanted}, got {got}")
-
-    def skip_past(self, end: str) -> None:
-        """Drop tokens up to and including `end`."""
-        while not self.accept(end):
-            self.take()
-
-    def skip_line(self) -> None:
-        """Drop what is left of the line of the next token."""
-        line = self.source.line(self.next.offset)
-        while self.next.kind is not Kind.END and self.source.line(self.next.offset) == line:
-            self.index += 1
-
-
-def integer_of(text: str) -> int | None:
-    """Value of an integer literal, None for a floating-point one.
-
-    >>> integer_of("0x10"), integer_of("12U"), integer_of("0f3F800000"), integer_of("1.5"), integer_of("010")
-    (16, 12, None, None, 8)
-    """
-    digits = text.rstrip("U")
-    if digits[:2] in ("0f", "0F", "0d", "0D") or "." in digits:
-        return None
-    if digits[:2].lower() in ("0x", "0b"):
-        return int(digits, 0)
-    octal = len(digits) > 1 and digits[0] == "0" and not set(digits) & set("89")
-    return int(digits, 8 if octal else 10)
+Origin = tuple[Location | None, Location | None]
 
 
 @dataclass
@@ -123,26 +31,39 @@ class BodyParser:
     files: Mapping[int, str]
     scopes: Scopes = field(default_factory=Scopes)
     statements: list[Instruction | Label] = field(default_factory=list)
+    variables: list[Variable] = field(default_factory=list)
     targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    location: Location | None = None
-    own_file: int | None = None
+    _origin: Origin = (None, None)
+    _origins: dict[str, Origin] = field(default_factory=dict)
     _branches: list[tuple[int, Path, int]] = field(default_factory=list)
     _tables: list[tuple[str, Path, int, tuple[str, ...]]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._operands = OperandReader(self.cursor, self.scopes)
+        self._directives: dict[str, Callable[[], object]] = {
+            ".reg": self._registers,
+            ".pragma": lambda: self.cursor.skip_past(";"),
+            ".file": lambda: read_file(self.cursor),
+        }
+
     def parse(self) -> None:
-        """Fill `statements` and `targets`; raises UserError with line and column for whatever is wrong."""
+        """Fill the lists; raises UserError with line and column for whatever is wrong."""
         while self.scopes.open:
             self._statement()
         self._resolve_branches()
 
     def _statement(self) -> None:
         token = self.cursor.next
-        if token.kind is Kind.DIRECTIVE:
+        if token.kind is Kind.LOC:
+            self._loc(token)
+        elif token.kind is Kind.DIRECTIVE:
             self._directive(token)
-        elif token.kind is Kind.WORD and self.cursor.tokens[self.cursor.index + 1].text == ":":
+        elif token.kind is Kind.WORD and self.cursor.after_next.text == ":":
             self._label()
-        elif token.kind is Kind.WORD or self.cursor.at("@"):
-            self._instruction()
+        elif token.kind is Kind.WORD:
+            self._instruction(None)
+        elif token.text == "@":
+            self._instruction(self._operands.guard())
         elif self.cursor.accept("{"):
             self._enter(token)
         elif self.cursor.accept("}"):
@@ -151,56 +72,63 @@ class BodyParser:
             raise self.cursor.unexpected("an instruction, a directive or `}`")
 
     def _enter(self, token: Token) -> None:
-        if len(self.scopes.open) >= _MAX_DEPTH:
-            raise self.cursor.source.error(token.offset, f"scopes are nested deeper than {_MAX_DEPTH}")
+        if len(self.scopes.open) >= MAX_DEPTH:
+            raise self.cursor.source.error(token.offset, f"scopes are nested deeper than {MAX_DEPTH}")
         self.scopes.enter()
 
     def _directive(self, token: Token) -> None:
-        readers: dict[str, Callable[[], None]] = {
-            ".reg": self._registers,
-            ".loc": self._loc,
-            ".pragma": lambda: self.cursor.skip_past(";"),
-            ".file": self.cursor.skip_line,
-        }
-        reader = readers.get(token.text)
+        reader = self._directives.get(token.text)
         if reader:
             reader()
-        elif token.text.startswith(_VARIABLES):
-            self.cursor.skip_past(";")
-        else:
+            return
+        linkage = self.cursor.take().text[1:] if token.text in _LINKAGES else ""
+        if not is_variable(self.cursor.next.text):
             raise self.cursor.source.error(token.offset, f"unknown directive `{token.text}` in a function body")
+        self.variables += variables(self.cursor, linkage, self.scopes.declare_variable)
 
     def _registers(self) -> None:
         self.cursor.expect(".reg")
-        kinds = []
+        kind, length = "", 1
         while self.cursor.next.kind is Kind.DIRECTIVE:
-            kinds.append(self.cursor.take().text[1:])
-        if not kinds:
+            text = self.cursor.next.text
+            length = max(length, vector_length(text))
+            if vector_length(text) == 1 and not is_type(text):
+                raise self.cursor.unexpected("the type of the registers")
+            kind = text[1:] if is_type(text) else kind
+            self.cursor.take()
+        if not kind:
             raise self.cursor.unexpected("the type of the registers")
-        while True:
-            name = self.cursor.word("the name of a register").text
-            count = None
-            if self.cursor.accept("<"):
-                count = self.cursor.integer("the number of registers")
-                self.cursor.expect(">")
-            self.scopes.declare(name, kinds[-1], count)
-            if not self.cursor.accept(","):
-                break
+        self._declared(kind, length)
+        while self.cursor.accept(","):
+            self._declared(kind, length)
         self.cursor.expect(";")
 
-    def _loc(self) -> None:
-        token = self.cursor.next
-        found = _LOC.match(self.cursor.source.text, token.offset)
+    def _declared(self, kind: str, length: int) -> None:
+        name = self.cursor.word("the name of a register").text
+        if length > 1:
+            self.scopes.declare_vector(name, kind, length)
+        elif self.cursor.accept("<"):
+            self.scopes.declare(name, kind, primary(self.cursor, "the number of registers"))
+            self.cursor.expect(">")
+        else:
+            self.scopes.declare(name, kind)
+
+    def _loc(self, token: Token) -> None:
+        self.cursor.take()
+        if token.text not in self._origins:
+            self._origins[token.text] = self._located(token)
+        self._origin = self._origins[token.text]
+
+    def _located(self, token: Token) -> Origin:
+        found = _LOC.match(token.text)
         if found is None:
             raise self.cursor.source.error(token.offset, "expected `.loc FILE LINE COLUMN`")
-        file, line, column, *inlined = (None if n is None else int(n) for n in found.groups())
-        self.own_file = file if self.own_file is None else self.own_file
-        # Code inlined from elsewhere is shown at the call, which the user has written.
-        if file != self.own_file and inlined[0] is not None:
-            file, line, column = inlined
-        name = self.files.get(file or 0)
-        self.location = Location(name, line or 0, column or 0) if name and line else None
-        self.cursor.skip_line()
+        numbers = [int(n) if n else 0 for n in found.groups()]
+        return self._location(*numbers[:3]), self._location(*numbers[3:])
+
+    def _location(self, file: int, line: int, column: int) -> Location | None:
+        name = self.files.get(file)
+        return Location(name, line, column) if name and line else None
 
     def _label(self) -> None:
         token = self.cursor.take()
@@ -210,113 +138,37 @@ class BodyParser:
             raise self.cursor.source.error(
                 token.offset, f"label `{token.text}` is defined twice", "ptx-duplicate-label"
             )
-        self.statements.append(Label(label))
+        self.statements.append(Label(label, self.cursor.source.place(token.offset)))
         if self.cursor.accept(".branchtargets"):
-            names = [self.cursor.word("a label").text]
-            while self.cursor.accept(","):
-                names.append(self.cursor.word("a label").text)
-            self._tables.append((label, self.scopes.path, token.offset, tuple(names)))
-            self.cursor.expect(";")
-        elif self.cursor.at(".callprototype") or self.cursor.at(".calltargets"):
+            self._tables.append((label, self.scopes.path, token.offset, self._names("a label")))
+        elif self.cursor.accept(".calltargets"):
+            self.targets[label] = self._names("the name of a function")
+        elif self.cursor.at(".callprototype"):
             self.cursor.skip_past(";")
 
-    def _instruction(self) -> None:
-        guard = self._guard() if self.cursor.at("@") else None
+    def _names(self, what: str) -> tuple[str, ...]:
+        names = [self.cursor.word(what).text]
+        while self.cursor.accept(","):
+            names.append(self.cursor.word(what).text)
+        self.cursor.expect(";")
+        return tuple(names)
+
+    def _instruction(self, guard: Guard | None) -> None:
         opcode = self.cursor.word("an instruction")
         source = self.cursor.source
         if not is_known(opcode.text):
             raise source.error(
                 opcode.offset, f"unknown instruction `{opcode.text}`", "ptx-unknown-instruction", "check its spelling"
             )
-        operands = [] if self.cursor.at(";") else [self._operand()]
-        while self.cursor.accept(","):
-            operands.append(self._operand())
+        base = opcode.text.partition(".")[0]
+        operands = self._operands.operands(is_call=base == "call")
         end = self.cursor.expect(";").offset
         place = source.place(opcode.offset)
-        if opcode.text.partition(".")[0] in _LABEL_READERS:
+        if base in _LABEL_READERS:
             self._branches.append((len(self.statements), self.scopes.path, opcode.offset))
         text = " ".join(source.text[opcode.offset : end].split())
-        location = self.location or place
-        self.statements.append(Instruction(opcode.text, tuple(operands), guard, location, place, text))
-
-    def _guard(self) -> Guard:
-        self.cursor.expect("@")
-        expected = not self.cursor.accept("!")
-        token = self.cursor.word("a predicate register")
-        register = self.scopes.register(token.text)
-        if register is None or register.type != "pred":
-            raise self.cursor.source.error(
-                token.offset, f"`{token.text}` is no predicate register here", "ptx-undeclared-register"
-            )
-        return Guard(register, expected)
-
-    def _operand(self, depth: int = 0) -> Operand:
-        if depth > _MAX_DEPTH:
-            raise self.cursor.unexpected(f"fewer than {_MAX_DEPTH} nested brackets")
-        first = self._unit(depth)
-        if not self.cursor.at("|"):
-            return first
-        items = [first]
-        while self.cursor.accept("|"):
-            items.append(self._unit(depth))
-        return Vector(tuple(items))
-
-    def _unit(self, depth: int) -> Operand:
-        while self.cursor.accept("!") or self.cursor.accept("~"):
-            pass
-        if self.cursor.accept("["):
-            return self._address(depth)
-        for opening, closing in (("{", "}"), ("(", ")")):
-            if self.cursor.accept(opening):
-                return self._vector(closing, depth)
-        return self._atom()
-
-    def _atom(self) -> Register | Symbol | Immediate:
-        negative = self.cursor.accept("-")
-        token = self.cursor.next
-        if token.kind is Kind.NUMBER:
-            self.cursor.take()
-            value = integer_of(token.text)
-            return Immediate(f"{'-' * negative}{token.text}", -value if value and negative else value)
-        name = self._name()
-        if isinstance(name, Symbol) and (self.cursor.at("+") or self.cursor.at("-")):
-            return replace(name, offset=self._offset())
-        return name
-
-    def _name(self) -> Register | Symbol:
-        token = self.cursor.word("an operand")
-        register = self.scopes.register(token.text)
-        if register:
-            return register
-        if token.text.startswith("%") and not is_special(token.text):
-            raise self.cursor.source.error(
-                token.offset, f"register `{token.text}` is not declared here", "ptx-undeclared-register"
-            )
-        return Symbol(token.text)
-
-    def _offset(self) -> int:
-        total = 0
-        while self.cursor.at("+") or self.cursor.at("-"):
-            self.cursor.accept("+")
-            total += self.cursor.integer("an offset")
-        return total
-
-    def _address(self, depth: int) -> Address:
-        number = self.cursor.next.kind is Kind.NUMBER
-        base = self._atom() if number else self._name()
-        offset = self._offset()
-        extra = []
-        while self.cursor.accept(","):
-            extra.append(self._operand(depth + 1))
-        self.cursor.expect("]")
-        return Address(base, offset, tuple(extra))
-
-    def _vector(self, closing: str, depth: int) -> Vector:
-        items = [] if self.cursor.at(closing) else [self._operand(depth + 1)]
-        while self.cursor.accept(","):
-            items.append(self._operand(depth + 1))
-        self.cursor.expect(closing)
-        return Vector(tuple(items))
+        location, inlined = self._origin
+        self.statements.append(Instruction(opcode.text, operands, guard, location or place, inlined, place, text))
 
     def _resolve_branches(self) -> None:
         for label, path, offset, names in self._tables:
@@ -324,10 +176,16 @@ class BodyParser:
         for index, path, offset in self._branches:
             branch = self.statements[index]
             assert isinstance(branch, Instruction)
-            operands = tuple(
-                Symbol(self._target(path, o.name, offset)) if isinstance(o, Symbol) else o for o in branch.operands
-            )
+            operands = tuple(self._resolved(o, path, offset, branch.base == "call") for o in branch.operands)
             self.statements[index] = replace(branch, operands=operands)
+
+    def _resolved(self, operand: Operand, path: Path, offset: int, is_call: bool) -> Operand:
+        """A label by its unique name; a call names functions too, which are no labels."""
+        if not isinstance(operand, Symbol):
+            return operand
+        if is_call:
+            return Symbol(self.scopes.resolve(path, operand.name) or operand.name)
+        return Symbol(self._target(path, operand.name, offset))
 
     def _target(self, path: Path, name: str, offset: int) -> str:
         label = self.scopes.resolve(path, name)
@@ -336,33 +194,11 @@ class BodyParser:
         return label
 
 
-def registers_of_parameters(cursor: Cursor, scopes: Scopes) -> tuple[Register, ...]:
-    """Read `( .param .u64 a, .reg .b32 b, ... )`; those in registers are declared in `scopes`."""
-    parameters: list[Register] = []
-    cursor.expect("(")
-    while not cursor.accept(")"):
-        in_register = cursor.at(".reg")
-        kind = _parameter_type(cursor)
-        name = cursor.word("the name of a parameter").text
-        if cursor.accept("["):
-            if not cursor.at("]"):
-                cursor.integer("the size of the parameter")
-            cursor.expect("]")
-        if in_register:
-            scopes.declare(name, kind)
-        parameters.append(Register(name, kind))
-        if not cursor.at(")"):
-            cursor.expect(",")
-    return tuple(parameters)
-
-
-def _parameter_type(cursor: Cursor) -> str:
-    kind = ""
-    while cursor.next.kind is not Kind.WORD:
-        token = cursor.take()
-        if token.kind is Kind.DIRECTIVE and re.fullmatch(r"\.([busf]\d+(x2)?|bf16(x2)?|pred)", token.text):
-            kind = token.text[1:]
-        elif token.kind not in (Kind.DIRECTIVE, Kind.NUMBER):
-            cursor.index -= 1
-            raise cursor.unexpected("the type or the name of a parameter")
-    return kind
+def read_file(cursor: Cursor) -> tuple[int, str]:
+    """Read `.file 1 "k.py" , time, size`: the number and the name."""
+    cursor.expect(".file")
+    number = primary(cursor, "the number of the file")
+    name = cursor.of_kind(Kind.STRING, "the name of the file").text[1:-1]
+    while cursor.accept(","):
+        primary(cursor, "the time or the size of the file")
+    return number, name

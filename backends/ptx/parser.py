@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backends.ptx.body import BodyParser, Cursor, registers_of_parameters
-from backends.ptx.syntax import Function, Module, Register
+from backends.ptx.body import BodyParser, read_file
+from backends.ptx.constants import primary
+from backends.ptx.cursor import Cursor
+from backends.ptx.declarations import is_variable, parameters, variables
+from backends.ptx.syntax import Attributes, Extent, Function, Module, Parameter, Variable
 from backends.ptx.tokens import Kind, Source, tokenize
 from ir.diagnostics import Location, fail
 
-_FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d+)[ \t]+"([^"\n]*)"', re.MULTILINE)
-_LINE_DIRECTIVES = frozenset({".version", ".target", ".address_size", ".file", ".loc"})
+_FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,9})[ \t]+"([^"\n]*)"', re.MULTILINE)
 _LINKAGE = frozenset({".visible", ".extern", ".weak", ".common"})
-_VARIABLES = (".global", ".const", ".shared", ".tex", ".pragma", ".alias", ".managed", ".local", ".param", ".attribute")
+_MAX_DIMENSIONS = 3
+# Performance directives by the field of `Attributes` that they set; those without a field bind the compiler alone.
+_EXTENTS = {".reqntid": "required_threads", ".maxntid": "max_threads", ".reqnctapercluster": "cluster"}
+_NUMBERS = {".minnctapersm": "min_ctas", ".maxnreg": "max_registers", ".maxclusterrank": "max_cluster_ctas"}
+_FLAGS = {".explicitcluster": "is_explicit_cluster", ".noreturn": "noreturn"}
+_COMPILER_NUMBERS = frozenset({".maxnctapersm", ".abi_preserve", ".abi_preserve_control"})
+_COMPILER_FLAGS = frozenset({".blocksareclusters"})
 
 
 def read_ptx(path: str | Path) -> Module:
@@ -44,82 +53,153 @@ def _file_table(text: str) -> list[tuple[int, str]]:
 class _ModuleParser:
     cursor: Cursor
     files: dict[int, str]
+    version: str = ""
     target: str = ""
+    address_size: int = 64
+    functions: list[Function] = field(default_factory=list)
+    variables: list[Variable] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)
 
     def parse(self) -> Module:
-        functions: list[Function] = []
+        readers: dict[str, Callable[[], object]] = {
+            ".version": self._version,
+            ".target": self._target,
+            ".address_size": self._address_size,
+            ".file": lambda: read_file(self.cursor),
+            ".section": self._section,
+            ".pragma": lambda: self.cursor.skip_past(";"),
+            ".alias": self._alias,
+        }
         while self.cursor.next.kind is not Kind.END:
-            function = self._item()
-            functions += [function] if function else []
+            readers.get(self.cursor.next.text, self._item)()
         if not self.target:
             raise fail("ptx-syntax", "there is no `.target` line: this is no PTX", Location(self.cursor.source.file, 1))
-        return Module(self.cursor.source.file, self.target, tuple(functions))
+        return Module(
+            self.cursor.source.file,
+            self.version,
+            self.target,
+            self.address_size,
+            tuple(self.functions),
+            tuple(self.variables),
+            self.files,
+            self.aliases,
+        )
 
-    def _item(self) -> Function | None:
-        token = self.cursor.next
-        if token.kind is not Kind.DIRECTIVE:
-            raise self.cursor.unexpected("a directive")
-        if token.text in (".entry", ".func"):
-            return self._function()
-        self._skip_item(token.text)
-        return None
-
-    def _skip_item(self, directive: str) -> None:
-        if directive in _LINKAGE:
+    def _item(self) -> None:
+        """A variable or a function, with its linkage; `.loc` means nothing here."""
+        if self.cursor.next.kind is Kind.LOC:
             self.cursor.take()
-        elif directive in _LINE_DIRECTIVES:
-            self._line_directive(directive)
-        elif directive == ".section":
-            self._section()
-        elif directive in _VARIABLES:
-            self.cursor.skip_past(";")
+            return
+        linkage = ""
+        while self.cursor.next.text in _LINKAGE:
+            linkage = self.cursor.take().text[1:]
+        if self.cursor.next.text in (".entry", ".func"):
+            self.functions.append(self._function(linkage))
+        elif is_variable(self.cursor.next.text):
+            self.variables += variables(self.cursor, linkage)
         else:
-            raise self.cursor.unexpected("a directive that PTX has outside functions")
+            wanted = "a directive that PTX has outside functions"
+            raise self.cursor.unexpected(wanted if self.cursor.next.kind is Kind.DIRECTIVE else "a directive")
 
-    def _line_directive(self, directive: str) -> None:
-        following = self.cursor.tokens[min(self.cursor.index + 1, len(self.cursor.tokens) - 1)]
-        if directive == ".target" and following.kind is Kind.WORD:
-            self.target = following.text
-        self.cursor.skip_line()
+    def _version(self) -> None:
+        self.cursor.expect(".version")
+        self.version = self.cursor.of_kind(Kind.NUMBER, "a version such as 8.4").text
+
+    def _target(self) -> None:
+        self.cursor.expect(".target")
+        self.target = self.cursor.word("an architecture such as sm_90a").text
+        while self.cursor.accept(","):
+            self.cursor.word("an option of the target")
+
+    def _address_size(self) -> None:
+        self.cursor.expect(".address_size")
+        self.address_size = primary(self.cursor, "32 or 64")
 
     def _section(self) -> None:
-        self.cursor.skip_past("{")
-        depth = 1
-        while depth:
-            text = self.cursor.take().text
-            depth += (text == "{") - (text == "}")
+        """Debug information, which nobody reads here."""
+        while not self.cursor.at("{"):
+            self.cursor.take()
+        self.cursor.skip_brackets("{", "}")
 
-    def _function(self) -> Function | None:
+    def _alias(self) -> None:
+        self.cursor.expect(".alias")
+        name = self.cursor.word("the name of the alias").text
+        self.cursor.expect(",")
+        self.aliases[name] = self.cursor.word("the name of a function").text
+        self.cursor.expect(";")
+
+    def _function(self, linkage: str) -> Function:
         is_entry = self.cursor.take().text == ".entry"
         body = BodyParser(self.cursor, self.files)
-        if self.cursor.at("("):
-            registers_of_parameters(self.cursor, body.scopes)
+        returns = self._parameters(body)
         name = self.cursor.word("the name of the function")
-        parameters: tuple[Register, ...] = ()
-        if self.cursor.at("("):
-            parameters = registers_of_parameters(self.cursor, body.scopes)
-        threads = self._performance_directives()
-        if self.cursor.accept(";"):
-            return None
+        head = Function(
+            name.text,
+            is_entry,
+            self._parameters(body),
+            (),
+            self.cursor.source.place(name.offset),
+            returns,
+            attributes=self._attributes(),
+            linkage=linkage,
+            is_declaration=self.cursor.accept(";"),
+        )
+        if head.is_declaration:
+            return head
         self.cursor.expect("{")
         body.parse()
-        place = self.cursor.source.place(name.offset)
-        return Function(name.text, is_entry, parameters, tuple(body.statements), body.targets, threads, place)
+        return replace(
+            head,
+            statements=tuple(body.statements),
+            registers=tuple(body.scopes.used),
+            variables=tuple(body.variables),
+            targets=body.targets,
+        )
 
-    def _performance_directives(self) -> int | None:
-        """Read `.reqntid 256, 1, 1` and its kin; the number of threads in a block, None if unknown."""
-        sizes: dict[str, int] = {}
+    def _parameters(self, body: BodyParser) -> tuple[Parameter, ...]:
+        """A list in brackets if there is one; those in registers are declared in the body."""
+        if not self.cursor.at("("):
+            return ()
+        found = parameters(self.cursor)
+        for parameter in found:
+            if parameter.is_register:
+                body.scopes.declare(parameter.name, parameter.type)
+        return found
+
+    def _attributes(self) -> Attributes:
+        """Performance directives: `.reqntid 256, 1, 1` and its kin."""
+        found: dict[str, Extent | int | bool] = {}
         while not (self.cursor.at("{") or self.cursor.at(";")):
-            token = self.cursor.take()
-            if token.text in (".reqntid", ".maxntid"):
-                sizes[token.text] = self._product()
-            elif token.kind is Kind.WORD:
-                self.cursor.index -= 1
-                raise self.cursor.unexpected("`{`")
-        return sizes.get(".reqntid", sizes.get(".maxntid"))
+            directive = self.cursor.next.text
+            if directive in (".pragma", ".attribute"):
+                self._skip_attribute(directive)
+                continue
+            value = self._attribute(directive)
+            if field_name := (_EXTENTS | _NUMBERS | _FLAGS).get(directive):
+                found[field_name] = value
+        return replace(Attributes(), **found)  # type: ignore[arg-type]
 
-    def _product(self) -> int:
-        product = self.cursor.integer("a number of threads")
+    def _skip_attribute(self, directive: str) -> None:
+        self.cursor.take()
+        if directive == ".pragma":
+            self.cursor.skip_past(";")
+        else:
+            self.cursor.skip_brackets("(", ")")
+
+    def _attribute(self, directive: str) -> Extent | int | bool:
+        if directive in _FLAGS or directive in _COMPILER_FLAGS:
+            return self.cursor.accept(directive)
+        if directive not in _EXTENTS and directive not in _NUMBERS and directive not in _COMPILER_NUMBERS:
+            raise self.cursor.unexpected("`{`")
+        self.cursor.take()
+        return self._extent() if directive in _EXTENTS else primary(self.cursor, "a number")
+
+    def _extent(self) -> Extent:
+        place = self.cursor.next.offset
+        sizes = [primary(self.cursor, "a number of threads or CTAs")]
         while self.cursor.accept(","):
-            product *= self.cursor.integer("a number of threads")
-        return product
+            sizes.append(primary(self.cursor, "a number of threads or CTAs"))
+        if len(sizes) > _MAX_DIMENSIONS or min(sizes) < 1:
+            raise self.cursor.source.error(place, "expected one to three positive sizes", "ptx-syntax")
+        x, y, z = (*sizes, 1, 1)[:_MAX_DIMENSIONS]
+        return x, y, z

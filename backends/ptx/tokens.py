@@ -13,9 +13,10 @@ from ir.diagnostics import Location, UserError, fail
 
 
 class Kind(StrEnum):
-    """What a token is; an opcode with its modifiers (`ld.global.v4.b32`) is one word."""
+    """What a token is; an opcode with its modifiers (`ld.global.v4.b32`) is one word, a `.loc` line one token."""
 
     WORD = "word"
+    LOC = "loc"
     DIRECTIVE = "directive"
     NUMBER = "number"
     STRING = "string"
@@ -35,13 +36,16 @@ class Token(NamedTuple):
 _PATTERN = re.compile(
     r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/|@@DWARF[^\n]*)
     |(?P<word>[A-Za-z_%$][\w$]*(?:(?:\.|::)[\w$]+)*)
+    |(?P<punctuation><<|>>|[<>=!]=|&&|\|\||[{}\[\]()<>,;:|!@+\-*/=&^~?])
+    |(?P<loc>\.loc\b[^\n]*)
     |(?P<directive>\.[A-Za-z_][\w$]*(?:::\w+)*)
     |(?P<number>0[fF][0-9a-fA-F]{8}\b|0[dD][0-9a-fA-F]{16}\b|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?
-        |\d+\.\d*(?:[eE][+-]?\d+)?|\d+U?)
+        |\d+\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+U?)
     |(?P<string>"[^"\n]*")
-    |(?P<punctuation>[{}\[\]()<>,;:|!@+\-*/=&^~?])""",
-    re.VERBOSE | re.DOTALL,
+    |(?P<other>.)""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_KINDS: dict[str | None, Kind] = {kind.value: kind for kind in Kind}
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,9 @@ class Source:
         """Offset of the first character of each line."""
         return [0, *(m.end() for m in re.finditer(r"\n", self.text))]
 
-    def line(self, offset: int) -> int:
-        """Line number of an offset, from 1."""
-        return bisect_right(self.line_starts, offset)
-
     def place(self, offset: int) -> Location:
         """Line and column of an offset, both from 1."""
-        line = self.line(offset)
+        line = bisect_right(self.line_starts, offset)
         return Location(self.file, line, offset - self.line_starts[line - 1] + 1)
 
     def error(self, offset: int, message: str, rule: str = "ptx-syntax", remedy: str = "") -> UserError:
@@ -76,13 +76,9 @@ def tokenize(source: Source) -> list[Token]:
     >>> [t.text for t in tokenize(Source("k.ptx", "@!%p1 ld.global.v2.b32 {%r1, _}, [%rd1+-8]; // x"))][:5]
     ['@', '!', '%p1', 'ld.global.v2.b32', '{']
     """
-    tokens: list[Token] = []
-    text, offset, match = source.text, 0, _PATTERN.match
-    while offset < len(text):
-        found = match(text, offset)
-        if found is None:
-            raise source.error(offset, f"unexpected character {text[offset]!r}")
-        if found.lastgroup != "blank":
-            tokens.append(Token(Kind(found.lastgroup or ""), found.group(), offset))
-        offset = found.end()
-    return [*tokens, Token(Kind.END, "", len(text))]
+    kinds = _KINDS
+    found = [(m.lastgroup, m.group(), m.start()) for m in _PATTERN.finditer(source.text) if m.lastgroup != "blank"]
+    unknown = next((piece for piece in found if piece[0] == "other"), None)
+    if unknown:
+        raise source.error(unknown[2], f"unexpected character {unknown[1]!r}")
+    return [*(Token(kinds[kind], text, start) for kind, text, start in found), Token(Kind.END, "", len(source.text))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backends.ptx.parser import parse_ptx, read_ptx
-from backends.ptx.syntax import Address, Immediate, Instruction, Label, Register, Symbol, Vector
+from backends.ptx.syntax import Address, Immediate, Instruction, Label, Pair, Register, Symbol, Vector
 from ir.diagnostics import Location, UserError
 from tests.twill.frontend.ptx_text import HEAD, kernel
 from twill.frontend.ptx import load_ptx, ptx_entries
@@ -38,7 +38,7 @@ def test_pairs_and_tma_coordinates() -> None:
         "shfl.sync.bfly.b32 %r1|%p1, %r2, 16, 31, -1;"
         "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%rd1, {%r2, %r3}], [%r4];"
     )
-    assert shuffle.operands[0] == Vector((Register("%r1", "b32"), Register("%p1", "pred")))
+    assert shuffle.operands[0] == Pair(Register("%r1", "b32"), Register("%p1", "pred"))
     assert copy.operands[1] == Address(
         Register("%rd1", "b64"), 0, (Vector((Register("%r2", "b32"), Register("%r3", "b32"))),)
     )
@@ -60,7 +60,7 @@ def test_inlined_code_is_placed_at_the_call() -> None:
         "\t.loc 2 99 1, function_name $L__info_string0, inlined_at 1 12 7\n\tmov.u32 %r2, 0;\n"
     )
     found = [s for s in parse_ptx(text).entries[0].statements if isinstance(s, Instruction)]
-    assert [i.location for i in found[:2]] == [Location("k.py", 10, 4), Location("k.py", 12, 7)]
+    assert [i.origin for i in found[:2]] == [Location("k.py", 10, 4), Location("k.py", 12, 7)]
 
 
 def test_indirect_branch_targets() -> None:
@@ -72,7 +72,7 @@ def test_indirect_branch_targets() -> None:
 def test_compiler_output_parses(name: str) -> None:
     module = read_ptx(DATA / f"{name}.ptx")
     assert module.target == f"sm_{name.rpartition('sm')[2]}" + ("a" if name in ("gemm_sm90", "gemm_sm100") else "")
-    places = [s.location for f in module.entries for s in f.statements if isinstance(s, Instruction)]
+    places = [s.origin for f in module.entries for s in f.statements if isinstance(s, Instruction)]
     assert sum(p is not None and not p.file.endswith(".ptx") for p in places) > 0.9 * len(places)
 
 

@@ -69,7 +69,7 @@ def _kernel(function: Function, flow: Flow, file: str) -> Kernel:
     body = tuple(item for i, loop in enumerate(flow.loops) for item in builder.loop(loop, str(i)))
     return Kernel(
         name=function.name,
-        arguments=tuple(Value(p.name, value_type(p)) for p in function.parameters),
+        arguments=tuple(Value(p.name, value_type(Register(p.name, p.type))) for p in function.parameters),
         body=body,
         source=file,
         dialect="ptx",
@@ -111,7 +111,7 @@ class _Builder:
     def _location(self, loop: NaturalLoop) -> Location | None:
         """Where the source has the loop, else where the PTX has it."""
         instructions = [i for b in sorted(loop.blocks) for i in self.flow.blocks[b].instructions]
-        placed = [i.location for i in instructions if i.location]
+        placed = [i.origin for i in instructions if i.origin]
         own = instructions[0].place.file if instructions and instructions[0].place else ""
         return next((p for p in placed if p.file != own), placed[0] if placed else None)
 
@@ -200,7 +200,7 @@ class _LoopMaker:
             results,
             attributes,
             tuple(Predicate(self._reference(value), expected) for value, expected in step.predicates),
-            location=instruction.location,
+            location=instruction.origin,
         )
 
     def _defined(self, register: Register, index: int) -> str:
