@@ -134,6 +134,19 @@ class TableReader:
             self.fault("missing-file", f"`{key}` names {path}, which is no file", key)
         return path, rest
 
+    def flag(self, key: str) -> bool:
+        """True or false; an absent one is false."""
+        value: bool = self._get(key, (bool,), "true or false", False, False)
+        return value
+
+    def folders(self, key: str) -> tuple[Path, ...]:
+        """A list of existing folders, by their paths from the document's folder; an absent one is empty."""
+        folders = tuple(self.document.path.parent / name for name in self.texts(key, ()))
+        for folder in folders:
+            if not folder.is_dir():
+                self.fault("missing-folder", f"`{key}` names {folder}, which is no folder", key)
+        return folders
+
     def expression(self, key: str, symbols: frozenset[str], default: int = 0) -> Expression:
         """An integer, or a string with an expression over `symbols`."""
         return self._expression(key, self._get(key, (int, str), "an integer or an expression", default, 0), symbols)

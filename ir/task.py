@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 
 from ir.diagnostics import fail
 from ir.document import Document, TableReader
+from ir.entry import LANGUAGES, SUFFIXES, Constant, is_entry, language_of, literal, name_expression
 from ir.expression import Expression
 from ir.types import ELEMENT_BITS
 
 Sizes = Mapping[str, int]
-Constant = bool | int | float | str
 
 # Triton's name of each element type, and the name that ir.types has for it.
 DTYPES = {
@@ -21,9 +22,11 @@ DTYPES = {
     "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u8": "i8", "i1": "i1",
 }  # fmt: skip
 KINDS = ("tensor", "descriptor", "scalar")
-ROLES = ("in", "out", "inout")
+ROLES = ("in", "out", "inout", "scratch")
 DISTRIBUTIONS = ("normal", "uniform", "integers", "offsets", "zeros")
 SIZE_SETS = ("search", "verify", "report")
+STANDARDS = ("c++17", "c++20")
+TARGET = re.compile(r"sm_\d+[af]?")
 # Triton's launcher tells the compiler of each argument that a multiple of 16 (bytes, if an address) was passed.
 ALIGNMENT = 16
 
@@ -49,8 +52,10 @@ class Distribution:
 class Argument:
     """One argument of the kernel, in launch order.
 
-    `name` is what the reference calls it, `parameter` what the kernel does. A tensor is contiguous and row
-    major; a descriptor is a tensor that is handed over as a tensor descriptor with tiles of `block`.
+    `name` is what the reference calls it, `parameter` what the kernel does; CUDA kernels take arguments by
+    position. A tensor is contiguous and row major; a descriptor is a tensor that is handed over as a tensor
+    descriptor with tiles of `block`. Scratch is filled by its distribution, belongs to the kernel from then on,
+    and is no output.
     """
 
     name: str
@@ -70,8 +75,8 @@ class Argument:
 
     @property
     def is_output(self) -> bool:
-        """Whether the kernel writes it."""
-        return self.role != "in"
+        """Whether the kernel writes a result to it."""
+        return self.role in ("out", "inout")
 
     @property
     def element_bits(self) -> int:
@@ -99,7 +104,11 @@ class Argument:
 
 @dataclass(frozen=True)
 class Launch:
-    """Grid in programs (Triton) or blocks (CUDA); `block` in threads and `smem_bytes` are for CUDA alone."""
+    """How a kernel is started: the grid is in programs (Triton, Gluon) or blocks (CUDA).
+
+    The num_* are for Triton and Gluon; `block` in threads, the dynamic `smem_bytes` and `cluster` in blocks are
+    for CUDA. All blocks of a cooperative launch are resident at once.
+    """
 
     grid: tuple[Expression, ...]
     num_warps: int = 4
@@ -107,12 +116,25 @@ class Launch:
     num_ctas: int = 1
     block: tuple[Expression, ...] = ()
     smem_bytes: Expression = field(default=Expression.parse("0"))
+    cluster: tuple[Expression, ...] = ()
+    cooperative: bool = False
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """Options for a CUDA compiler: macros as name -> text, C++ standard, folders of headers."""
+
+    defines: Mapping[str, str] = field(default_factory=dict)
+    std: str = "c++17"
+    fast_math: bool = False
+    include: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Task:
     """A kernel and all that is needed to run it, to check it and to time it.
 
+    `language` is triton, gluon or cuda; `entry` of a CUDA kernel may have template arguments.
     The reference is called with keywords: of the inputs, scalars and constants, those that its parameters
     name. It returns a dict from output name to tensor, and computes in the precision of what it is given.
     `tolerance` bounds the largest error relative to the output's scale; None derives it from the dtype.
@@ -122,6 +144,7 @@ class Task:
     name: str
     variant_name: str
     source: Path
+    language: str
     entry: str
     reference_file: Path
     reference_function: str
@@ -129,6 +152,7 @@ class Task:
     arguments: tuple[Argument, ...]
     constants: Mapping[str, Constant]
     launch: Launch
+    compile: CompileOptions
     sizes: Mapping[str, tuple[Sizes, ...]]
     tolerance: float | None
     document: Document = field(repr=False, compare=False)
@@ -169,10 +193,25 @@ class Task:
         return {**{k: v for k, v in self.constants.items() if isinstance(v, int)}, **sizes}
 
     def grid(self, sizes: Sizes) -> tuple[int, int, int]:
-        """Programs along x, y and z."""
-        values = self.values(sizes)
-        x, y, z, *_ = *(e.evaluate(values) for e in self.launch.grid), 1, 1
-        return x, y, z
+        """Programs or blocks along x, y and z."""
+        return self._extents(self.launch.grid, sizes)
+
+    def block(self, sizes: Sizes) -> tuple[int, int, int]:
+        """Threads of a CUDA block along x, y and z."""
+        return self._extents(self.launch.block, sizes)
+
+    def cluster(self, sizes: Sizes) -> tuple[int, int, int]:
+        """Blocks of a CUDA cluster along x, y and z; (1, 1, 1) where there is none."""
+        return self._extents(self.launch.cluster, sizes)
+
+    def smem_bytes(self, sizes: Sizes) -> int:
+        """Dynamic shared memory of a CUDA block."""
+        return self.launch.smem_bytes.evaluate(self.values(sizes))
+
+    @property
+    def name_expression(self) -> str:
+        """The C++ name of a CUDA kernel, as NVRTC takes it: constants replaced in the template arguments."""
+        return name_expression(self.entry, self.constants)
 
     def triton_signature(self) -> dict[str, str]:
         """Parameter -> Triton type, arguments first and then constants, as `ASTSource` wants it."""
@@ -188,6 +227,11 @@ class Task:
         values = self.values(sizes)
         aligned = [i for i, a in enumerate(self.arguments) if _is_aligned(a, values)]
         return {(i,): [["tt.divisibility", ALIGNMENT]] for i in aligned}
+
+    def _extents(self, extents: tuple[Expression, ...], sizes: Sizes) -> tuple[int, int, int]:
+        values = self.values(sizes)
+        x, y, z, *_ = *(e.evaluate(values) for e in extents), 1, 1, 1
+        return x, y, z
 
 
 def load_task(path: str | Path) -> Task:
@@ -226,19 +270,23 @@ def _task(document: Document, variant: str) -> Task:
     constants = root.table("constants").entries((bool, int, float, str), "a number, a string, true or false")
     symbols = frozenset(constants).union(*(row for rows in sizes.values() for row in rows))
     source, _ = root.file("source")
+    entry = root.text("entry")
+    language = _language(root, source, entry)
     reference_file, reference_function = root.file("reference")
     root.has("variant")
     task = Task(
         name=root.text("name"),
         variant_name=variant,
         source=source,
-        entry=root.text("entry"),
+        language=language,
+        entry=entry,
         reference_file=reference_file,
         reference_function=reference_function or "reference",
-        targets=root.texts("targets"),
+        targets=_targets(root),
         arguments=tuple(_argument(row, symbols) for row in root.list_of_tables("argument")),
         constants=constants,
-        launch=_launch(root.table("launch"), symbols),
+        launch=_LAUNCHES[language](root.table("launch"), symbols),
+        compile=_compile(root.table("compile"), constants) if language == "cuda" else CompileOptions(),
         sizes=sizes,
         tolerance=root.number("tolerance"),
         document=document,
@@ -280,12 +328,55 @@ def _distribution(table: TableReader, symbols: frozenset[str]) -> Distribution:
     return Distribution(kind, inner.quantity("low", symbols, 0.0), inner.quantity("high", symbols, 1.0))
 
 
-def _launch(table: TableReader, symbols: frozenset[str]) -> Launch:
+def _language(root: TableReader, source: Path, entry: str) -> str:
+    language = language_of(source, entry)
+    if language is None:
+        remedy = f"a kernel is in a file with the suffix {' or '.join(SUFFIXES)}"
+        root.fault("bad-value", f"`source` has the suffix `{source.suffix}`", "source", remedy)
+        return LANGUAGES[0]
+    if entry and not is_entry(entry, language):
+        remedy = "a CUDA kernel is `name` or `name<arguments>`, any other a name"
+        root.fault("bad-value", f"`entry` is `{entry}`, which is no {language} kernel's name", "entry", remedy)
+    return language
+
+
+def _targets(root: TableReader) -> tuple[str, ...]:
+    targets = root.texts("targets")
+    for target in targets:
+        if not TARGET.fullmatch(target):
+            root.fault("bad-value", f"`targets` has `{target}`", "targets", "a target is written sm_90 or sm_90a")
+    return targets
+
+
+def _triton_launch(table: TableReader, symbols: frozenset[str]) -> Launch:
     return Launch(
         grid=table.expressions("grid", symbols),
         num_warps=table.count("num_warps", 4),
         num_stages=table.count("num_stages", 3),
         num_ctas=table.count("num_ctas", 1),
-        block=table.expressions("block", symbols, ()),
+        cooperative=table.flag("cooperative"),
+    )
+
+
+def _cuda_launch(table: TableReader, symbols: frozenset[str]) -> Launch:
+    return Launch(
+        grid=table.expressions("grid", symbols),
+        block=table.expressions("block", symbols),
         smem_bytes=table.expression("smem_bytes", symbols),
+        cluster=table.expressions("cluster", symbols, ()),
+        cooperative=table.flag("cooperative"),
+    )
+
+
+_LAUNCHES = {"triton": _triton_launch, "gluon": _triton_launch, "cuda": _cuda_launch}
+
+
+def _compile(table: TableReader, constants: Mapping[str, Constant]) -> CompileOptions:
+    """A define that is the name of a constant gets its value."""
+    defines = table.table("defines").entries((bool, int, float, str), "a number, a string, true or false")
+    return CompileOptions(
+        defines={name: literal(constants.get(str(value), value)) for name, value in defines.items()},
+        std=table.text("std", STANDARDS[0], STANDARDS),
+        fast_math=table.flag("fast_math"),
+        include=table.folders("include"),
     )

@@ -152,6 +152,142 @@ def test_an_unknown_variant_lists_the_known(folder: Path) -> None:
     assert (fault.rule, fault.remedy) == ("unknown-variant", "the variants are: wide")
 
 
+CUDA = """\
+name = "scale"
+source = "kernel.cu"
+entry = "scale<T, BLOCK, 2>"
+reference = "reference.py:scale"
+targets = ["sm_80", "sm_90a"]
+
+[[argument]]
+name = "x"
+role = "inout"
+dtype = "fp32"
+shape = ["N"]
+
+[[argument]]
+name = "flags"
+role = "scratch"
+dtype = "i32"
+shape = ["cdiv(N, BLOCK)"]
+distribution = "zeros"
+
+[constants]
+T = "float"
+BLOCK = 64
+
+[compile]
+defines = { WIDTH = "BLOCK", FAST = true, NAME = "name" }
+std = "c++20"
+include = ["headers"]
+
+[launch]
+grid = ["cdiv(N, BLOCK)", 2]
+block = ["BLOCK", 2]
+smem_bytes = "4 * BLOCK"
+cluster = [2]
+cooperative = true
+
+[sizes]
+verify = [{ N = 100 }]
+
+[variant.hopper]
+entry = "scale_hopper"
+targets = ["sm_90a"]
+compile = { fast_math = true }
+
+[variant.hopper.launch]
+cooperative = false
+"""
+
+
+@pytest.fixture
+def cuda_folder(folder: Path) -> Path:
+    (folder / "kernel.cu").touch()
+    (folder / "headers").mkdir()
+    return folder
+
+
+def test_every_part_of_a_cuda_task_is_read(cuda_folder: Path) -> None:
+    task = load(cuda_folder, CUDA)
+    sizes = {"N": 100}
+    assert (task.language, task.name_expression) == ("cuda", "scale<float, 64, 2>")
+    assert (task.grid(sizes), task.block(sizes), task.cluster(sizes)) == ((2, 2, 1), (64, 2, 1), (2, 1, 1))
+    assert (task.smem_bytes(sizes), task.launch.cooperative) == (256, True)
+    assert task.compile.defines == {"WIDTH": "64", "FAST": "true", "NAME": "name"}
+    assert (task.compile.std, task.compile.fast_math) == ("c++20", False)
+    assert task.compile.include == (cuda_folder / "headers",)
+
+
+def test_scratch_is_filled_and_is_no_output(cuda_folder: Path) -> None:
+    task = load(cuda_folder, CUDA)
+    assert [a.name for a in task.inputs] == ["x", "flags"]
+    assert [a.name for a in task.outputs] == ["x"]
+
+
+def test_a_variant_has_its_own_entry_targets_and_launch(cuda_folder: Path) -> None:
+    task = load(cuda_folder, CUDA).variant("hopper")
+    assert (task.name_expression, task.targets) == ("scale_hopper", ("sm_90a",))
+    assert (task.compile.fast_math, task.compile.std, task.launch.cooperative) == (True, "c++20", False)
+
+
+@pytest.mark.parametrize(
+    "decorators,language",
+    [
+        ("@triton.jit", "triton"),
+        ("@gluon.jit", "gluon"),
+        ("@triton.autotune([], [])\n@gluon.jit(debug=True)", "gluon"),
+        ("@gluon.jit\ndef other(): ...\n@triton.jit", "triton"),
+        ("this is no Python\n", "triton"),
+    ],
+)
+def test_the_decorator_tells_triton_from_gluon(folder: Path, decorators: str, language: str) -> None:
+    (folder / "kernel.py").write_text(f"{decorators}\ndef scale_kernel(): ...\n")
+    assert load(folder).language == language
+
+
+@pytest.mark.parametrize(
+    "old,new,line,message",
+    [
+        ('"scale<T, BLOCK, 2>"', '"scale<T, BLOCK, 2"', 3, "is no cuda kernel's name"),
+        ('"scale<T, BLOCK, 2>"', '"scale; drop"', 3, "is no cuda kernel's name"),
+        ('"sm_90a"]\n\n', '"hopper"]\n\n', 5, "`targets` has `hopper`"),
+        ("cooperative = true", "cooperative = 1", 34, "must be true or false"),
+        ("cluster = [2]", "num_warps = 8", 33, "unknown key `num_warps`"),
+        ('block = ["BLOCK", 2]\n', "", 29, "`block` is missing in [launch]"),
+        ('"c++20"', '"c++11"', 26, "`std` is `c++11`"),
+        ('["headers"]', '["header"]', 27, "which is no folder"),
+        ("FAST = true", "FAST = []", 25, "must be a number, a string"),
+        ('role = "scratch"', 'role = "scrach"', 15, "`role` is `scrach`"),
+    ],
+)
+def test_faults_in_cuda_tasks(cuda_folder: Path, old: str, new: str, line: int, message: str) -> None:
+    assert CUDA.count(old) == 1
+    found = faults(cuda_folder, CUDA.replace(old, new))
+    assert (line, True) in [(f.location.line, message in f.message) for f in found if f.location]
+
+
+def test_an_unknown_suffix_and_a_cuda_table_for_triton(folder: Path) -> None:
+    (folder / "kernel.c").touch()
+    [fault] = faults(folder, GOOD.replace("kernel.py", "kernel.c"))
+    assert (fault.rule, fault.location and fault.location.line) == ("bad-value", 2)
+    [fault] = faults(folder, GOOD.replace("[launch]", "[compile]\nfast_math = true\n\n[launch]"))
+    assert (fault.rule, fault.message) == ("unknown-key", "unknown key `compile`")
+
+
+def test_the_documented_cuda_keys_are_read(cuda_folder: Path) -> None:
+    """The README's excerpt in place of the same keys and tables of a Triton task."""
+    readme = (Path(__file__).parents[2] / "kernels" / "README.md").read_text()
+    excerpt = readme.split("```toml\n")[2].split("```")[0]
+    head, tables = excerpt.split("\n\n", 1)
+    arguments = GOOD[GOOD.index("[[argument]]") : GOOD.index("[constants]")]
+    rest = 'name = "scale"\nreference = "reference.py:scale"\ntargets = ["sm_90"]'
+    sizes = "[sizes]\nverify = [{ ROWS = 3, COLS = 5 }]\n"
+    task = load(cuda_folder, f"{rest}\n{head}\n\n{arguments}\n{tables}\n{sizes}")
+    assert task.name_expression == "scale<float, 256>"
+    assert task.compile.defines == {"UNROLL": "4", "WIDTH": "256"}
+
+
 # Rule -> what to replace in the good file, by what, the place, a part of the message, a part of the remedy.
 FAULTS: dict[str, tuple[str, str, tuple[int, int], str, str]] = {
     "toml-syntax": ("tolerance = 1e-3", "tolerance = ", (6, 13), "Invalid value", ""),
