@@ -1,6 +1,6 @@
 """The one place that calls Triton's compiler: supports 3.6 to 3.9, and says so where a version differs.
 
-Nothing here needs a GPU. Compilation stops after TTIR (inlining, canonicalisation, common subexpressions).
+Nothing here needs a GPU.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ir.diagnostics import fail, missing
@@ -21,14 +21,26 @@ FIXED_OPTIONS = {"enable_fp_fusion": True}
 
 @dataclass(frozen=True)
 class Request:
-    """One compilation: signature (parameter -> type or `constexpr`), constants, attributes by position, options."""
+    """One compilation: signature (parameter -> type or `constexpr`), constants, attributes by position, options.
 
-    signature: Mapping[str, str]
-    constants: Mapping[str, Any]
-    attributes: Mapping[tuple[int], list[list[Any]]]
+    Constants are by name, or by position where they are inside a tuple. `options`: other options of Triton's backend.
+    """
+
+    signature: Mapping[str, Any]
+    constants: Mapping[Any, Any]
+    attributes: Mapping[tuple[int, ...], list[list[Any]]]
     capability: int
     num_warps: int
     num_stages: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """PTX, and what Triton's passes found on the way (shared memory, warps, tensor maps, ...)."""
+
+    ptx: str
+    metadata: Mapping[str, Any]
 
 
 def require_triton() -> Any:
@@ -75,22 +87,98 @@ def new_context(capability: int) -> Any:
     return context
 
 
+def backend_options(request: Request) -> Any:
+    """The options of a request as Triton's backend completes them."""
+    chosen = {**FIXED_OPTIONS, "num_warps": request.num_warps, "num_stages": request.num_stages, **request.options}
+    return backend(request.capability).parse_options(chosen)
+
+
+def option_names(capability: int) -> tuple[str, ...]:
+    """Options that the installed Triton knows."""
+    return tuple(vars(backend(capability).parse_options(dict(FIXED_OPTIONS))))
+
+
+def ast_source(function: Any, request: Request) -> Any:
+    """The source object that Triton compiles: of a Triton or of a Gluon function."""
+    if bool(getattr(function, "is_gluon", bool)()):
+        from triton.experimental.gluon._runtime import GluonASTSource as Source
+    else:
+        from triton.compiler.compiler import ASTSource as Source
+    return Source(function, dict(request.signature), dict(request.constants), dict(request.attributes))
+
+
+def source_key(function: Any, request: Request) -> list[str]:
+    """What the result depends on: source with all that it calls, types, constants, options, tools, environment."""
+    from triton._C.libtriton import get_cache_invalidating_env_vars
+
+    cuda = backend(request.capability)
+    environment = sorted(get_cache_invalidating_env_vars().items())
+    source = ast_source(function, request)
+    place = f"{function.fn.__code__.co_filename}:{function.starting_line_number}"
+    order = str(list(request.signature.items()))
+    return [source.hash(), cuda.hash(), backend_options(request).hash(), place, order, str(environment)]
+
+
 def compile_ttir(function: Any, request: Request) -> str:
-    """Compile a `triton.JITFunction` to TTIR; the module in generic form.
+    """Compile a `triton.JITFunction` to TTIR (inlined, canonical, common subexpressions); the module in generic form.
 
     Raises what Triton raises: CompilationError for the user's errors, RuntimeError where a pass fails.
     """
-    from triton.compiler.compiler import ASTSource
-
-    cuda = backend(request.capability)
-    chosen = {"num_warps": request.num_warps, "num_stages": request.num_stages, **FIXED_OPTIONS}
-    options = cuda.parse_options(chosen)
+    cuda, options = backend(request.capability), backend_options(request)
     context = new_context(request.capability)
-    source = ASTSource(function, dict(request.signature), dict(request.constants), dict(request.attributes))
-    module = source.make_ir(
-        cuda.target, options, cuda.get_codegen_implementation(options), cuda.get_module_map(), context
-    )
+    module = _initial_module(ast_source(function, request), request, options, context)
     return generic_text(cuda.make_ttir(module, {}, options, request.capability), context)
+
+
+def compile_ptx(function: Any, request: Request) -> Lowered:
+    """Compile a Triton or Gluon function through every stage up to PTX; raises what Triton raises."""
+    cuda, options = backend(request.capability), backend_options(request)
+    source = ast_source(function, request)
+    stages: dict[str, Any] = {}
+    cuda.add_stages(stages, options, source.language)
+    context = new_context(request.capability)
+    module = _initial_module(source, request, options, context)
+    metadata: dict[str, Any] = {"target": cuda.target, **vars(options)}
+    names = list(stages)
+    for name in names[names.index(source.ext) : names.index("ptx") + 1]:
+        module = stages[name](module, metadata)
+    return Lowered(module, metadata)
+
+
+def ptxas_path(capability: int) -> str:
+    """The assembler that Triton uses for a capability."""
+    from triton.backends.nvidia.compiler import get_ptxas
+
+    backend(capability)
+    return str(get_ptxas(capability).path)
+
+
+def bind(function: Any, arguments: Mapping[str, Any], capability: int) -> tuple[dict[str, Any], list[tuple[Any, Any]]]:
+    """Arguments by parameter with defaults, and for each parameter the type and specialisation of Triton's launcher.
+
+    Raises TypeError where arguments are missing, or are of a kind that no kernel takes.
+    """
+    from triton.runtime.jit import create_function_from_signature
+
+    binder = create_function_from_signature(function.signature, function.params, backend(capability))
+    bound, specialisation, _ = binder(**arguments)
+    return dict(bound), list(specialisation)
+
+
+def pack(
+    function: Any, bound: Mapping[str, Any], specialisation: list[tuple[Any, Any]], capability: int
+) -> tuple[dict[str, Any], dict[tuple[int, ...], Any], dict[tuple[int, ...], Any]]:
+    """Signature, constants and attributes by position, as Triton's launcher makes them from a specialisation."""
+    _, signature, constants, attributes = function._pack_args(
+        backend(capability), dict(FIXED_OPTIONS), bound, specialisation, None
+    )
+    return signature, constants, attributes
+
+
+def _initial_module(source: Any, request: Request, options: Any, context: Any) -> Any:
+    cuda = backend(request.capability)
+    codegen = cuda.get_codegen_implementation(options)
+    return source.make_ir(cuda.target, options, codegen, cuda.get_module_map(), context)
 
 
 def parse_module(path: str, capability: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.compilers.triton_adaptor import require_triton
+from backends.compilers.triton_adaptor import dtype, require_triton
 from ir.diagnostics import Location
 
 
@@ -51,3 +51,12 @@ def unwrap(kernel: Any) -> Unwrapped | None:
             heuristics = {**kernel.values, **heuristics}
         kernel = kernel.fn
     return Unwrapped(kernel, configs, heuristics) if isinstance(kernel, JITFunction) else None
+
+
+def constant_value(kernel: Unwrapped, value: Any) -> Any:
+    """A constant as the compiler wants it: the text `tl.fp16` is a dtype, `@name` a function that the kernel sees."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("@"):
+        return kernel.function.fn.__globals__.get(value[1:], value)
+    return dtype(value.removeprefix("tl.")) if value.startswith("tl.") else value
