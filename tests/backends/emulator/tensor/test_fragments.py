@@ -105,7 +105,7 @@ def test_wgmma_accumulator_rows_and_columns() -> None:
             register, lane, e = fragment.place(row, column)
             i = register * 2 + e if element == "f16" else register
             warp, in_warp = divmod(lane, 32)
-            # PTX ISA: row = 16 * (warp % 4) + lane / 4 + 8 * ((i / 2) % 2); column = 8 * (i / 4) + 2 * (lane % 4) + i % 2
+            # The formulas of the PTX ISA, "Register fragments and shared memory matrix layouts".
             assert row == 16 * warp + in_warp // 4 + 8 * (i // 2 % 2)
             assert column == 8 * (i // 4) + 2 * (in_warp % 4) + i % 2
 
