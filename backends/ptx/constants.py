@@ -91,14 +91,14 @@ def real_of(text: str, negative: bool = False) -> Immediate:
 
 
 def literal(cursor: Cursor) -> Immediate:
-    """Read an operand that is a number: a literal with its sign, or an integer expression with a bracket or `~`."""
+    """Read a number: a floating-point literal with its sign, or an integer expression."""
     start = cursor.next
     negative = cursor.at("-") and cursor.after_next.kind is Kind.NUMBER
     token = cursor.after_next if negative else start
     if token.kind is Kind.NUMBER and not is_integer(token.text):
         cursor.index += 1 + negative
         return real_of(token.text, negative)
-    value = primary(cursor)
+    value = expression(cursor)
     end = cursor.tokens[cursor.index - 1]
     return Immediate(cursor.source.text[start.offset : end.offset + len(end.text)], value)
 

@@ -1,5 +1,6 @@
 """The PTX parser: what it reads, and where it says that a file is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,8 @@ from backends.ptx.parser import parse_ptx, read_ptx
 from backends.ptx.syntax import Address, Immediate, Instruction, Label, Pair, Register, Symbol, Vector
 from ir.diagnostics import Location, UserError
 from tests.twill.frontend.ptx_text import HEAD, kernel
-from twill.frontend.ptx import load_ptx, ptx_entries
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[2] / "twill" / "frontend" / "data"
 
 
 def instructions(statements: str) -> list[Instruction]:
@@ -91,7 +91,38 @@ WRONG = {
     "loc": (kernel("\t.loc one\n"), "ptx-syntax", 18, 2),
     "end": (HEAD, "ptx-syntax", 18, 1),
     "outside": (".target sm_90\nmov.u32 %r1, 0;\n", "ptx-syntax", 2, 1),
+    "outside-directive": (".target sm_90\n.regg .b32 %x;\n", "ptx-syntax", 2, 1),
+    "version": (".version x\n", "ptx-syntax", 1, 10),
+    "no-type": (".target sm_90\n.global x;\n", "ptx-syntax", 2, 9),
+    "odd-type": (".target sm_90\n.global .u33 x;\n", "ptx-syntax", 2, 9),
+    "alignment": (".target sm_90\n.global .align 3 .b8 x;\n", "ptx-alignment", 2, 16),
+    "inner-size": (".target sm_90\n.global .b8 x[2][];\n", "ptx-syntax", 2, 18),
+    "negative-size": (".target sm_90\n.global .b8 x[-2];\n", "ptx-syntax", 2, 15),
+    "too-many-values": (".target sm_90\n.global .b8 x[2] = {1, 2, 3};\n", "ptx-initializer", 2, 27),
+    "too-large": (".target sm_90\n.global .b8 x[1 << 40] = {1};\n", "ptx-initializer", 2, 13),
+    "real-for-integer": (".target sm_90\n.global .b32 x = 1.5;\n", "ptx-initializer", 2, 18),
+    "deep-initializer": (".target sm_90\n.global .b32 x[2] = {{1}};\n", "ptx-syntax", 2, 22),
+    "register-type": (kernel("\t.reg .b32x %x;\n"), "ptx-syntax", 18, 7),
+    "performance-directive": (".target sm_90\n.entry k() .maxtid 4 { ret; }\n", "ptx-syntax", 2, 12),
+    "extent": (".target sm_90\n.entry k() .reqntid 0 { ret; }\n", "ptx-syntax", 2, 21),
+    "four-extents": (".target sm_90\n.entry k() .reqntid 1,1,1,1 { ret; }\n", "ptx-syntax", 2, 21),
+    "large-number": (kernel(f"\tmov.b64 %rd1, {1 << 64};\n"), "ptx-syntax", 18, 16),
+    "huge-number": (kernel(f"\tmov.b64 %rd1, {'9' * 4000};\n"), "ptx-syntax", 18, 16),
+    "by-zero": (kernel("\tmov.b64 %rd1, 4 / 0;\n"), "ptx-constant", 18, 18),
+    "minus-register": (kernel("\tadd.s32 %r1, %r2, -%r3;\n"), "ptx-syntax", 18, 21),
+    "register-offset": (kernel("\tld.b32 %r1, [%rd1+%rd2];\n"), "ptx-syntax", 18, 20),
+    "three-in-a-pair": (kernel("\tsetp.eq.s32 %p1|%p2|%p3, %r1, 0;\n"), "ptx-syntax", 18, 21),
+    "deep-brackets": (kernel(f"\tmov.b32 %r1, {'(' * 99}1;\n"), "ptx-syntax", 18, 28),
+    "deep-vectors": (kernel(f"\tmov.b32 {'{' * 99}%r1;\n"), "ptx-syntax", 18, 75),
+    "deep-scopes": (kernel("{" * 99), "ptx-syntax", 18, 64),
+    "section": (".target sm_90\n.section .debug_str { .b8 1\n", "ptx-syntax", 3, 1),
 }
+
+
+def test_every_rule_has_a_test() -> None:
+    package = Path(__file__).parents[3] / "backends" / "ptx"
+    rules = {rule for path in package.glob("*.py") for rule in re.findall(r'"(ptx-[a-z-]+)"', path.read_text())}
+    assert rules == {rule for _, rule, _, _ in WRONG.values()}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -101,18 +132,3 @@ def test_a_fault_is_reported_where_it_is(name: str) -> None:
         parse_ptx(text, "k.ptx")
     (diagnostic,) = raised.value.diagnostics
     assert (diagnostic.rule, diagnostic.location) == (rule, Location("k.ptx", line, column))
-
-
-def test_missing_file_and_entries(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="missing-file"):
-        load_ptx(tmp_path / "no.ptx")
-    path = DATA / "reduce_sm90.ptx"
-    assert ptx_entries(path) == ("dot", "clipped_sum", "find", "tiled_gemm", "nested")
-    with pytest.raises(UserError, match=r"reduce_sm90.ptx:dot.*ptx-several-entries|ptx-several-entries"):
-        load_ptx(path)
-    with pytest.raises(UserError, match="ptx-no-entry"):
-        load_ptx(f"{path}:dott")
-    assert load_ptx(f"{path}:dot").name == load_ptx(path, "dot").name == "dot"
-    (tmp_path / "function.ptx").write_text(".target sm_90\n.func f() { ret; }\n")
-    with pytest.raises(UserError, match="ptx-no-entry"):
-        load_ptx(tmp_path / "function.ptx")
