@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.compilers.triton_adaptor import Request, dtype
-from backends.compilers.triton_function import Unwrapped
+from backends.compilers.triton_adaptor import Request
+from backends.compilers.triton_function import Unwrapped, constant_value
 from ir.diagnostics import Diagnostic, UserError, fail
 from twill.frontend.options import FrontendOptions
 from twill.frontend.signature import ArgumentType, read_argument_type
@@ -63,15 +63,6 @@ def settle(kernel: Unwrapped, options: FrontendOptions, task: Choice) -> Request
 
 def _constant(kernel: Unwrapped, value: Any) -> ArgumentType:
     return ArgumentType("constexpr", constant=constant_value(kernel, value), is_constant=True)
-
-
-def constant_value(kernel: Unwrapped, value: Any) -> Any:
-    """A constant as the compiler wants it: the text `tl.fp16` is a dtype, `@name` a function that the kernel sees."""
-    if not isinstance(value, str):
-        return value
-    if value.startswith("@"):
-        return kernel.function.fn.__globals__.get(value[1:], value)
-    return dtype(value.removeprefix("tl.")) if value.startswith("tl.") else value
 
 
 def _said(options: FrontendOptions) -> Choice:
