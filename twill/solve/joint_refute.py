@@ -14,23 +14,24 @@ from twill.solve.smt_query import Oracle, Question, Verdict
 from twill.solve.smt_worker import Send, messages
 
 NAME = "SMT"
-# Start of the process and of the solvers in it; the question itself gets what is above.
-_START_S = 2.0
 
 
 @dataclass(frozen=True)
 class _Refutation:
     problem: Problem
     question: Question
+    effort: int
     time_s: float
 
     def run(self, send: Send) -> None:
         """Send True for a proof that there is no schedule, else False."""
-        send(Oracle(self.problem).ask(self.question, self.time_s) is Verdict.REFUTED)
+        send(Oracle(self.problem).ask(self.question, self.time_s, self.effort) is Verdict.REFUTED)
 
 
-def refuted(problem: Problem, question: Question, time_s: float, limits: Limits) -> bool:
-    """True where the question is proven to have no schedule; False where it has one or stays open within `time_s`."""
-    allowed_s = min(time_s, limits.remaining_s)
-    job = _Refutation(problem, question, allowed_s)
-    return any(answer is True for answer in messages(job, min(allowed_s + _START_S, limits.remaining_s)))
+def refuted(problem: Problem, question: Question, effort: int, limits: Limits) -> bool:
+    """True where the question is proven to have no schedule; False where it has one or stays open.
+
+    effort: most of z3's resource units, so that the answer does not depend on how busy the machine is.
+    """
+    job = _Refutation(problem, question, effort, limits.remaining_s)
+    return any(answer is True for answer in messages(job, limits.remaining_s))

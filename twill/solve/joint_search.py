@@ -19,6 +19,7 @@ from twill.solve.joint_model import Solution
 from twill.solve.joint_question import Questions, Scope
 from twill.solve.joint_refute import NAME as SMT
 from twill.solve.joint_refute import refuted
+from twill.solve.joint_relax import Floor, floor_of
 from twill.solve.joint_run import OutOfTimeError
 from twill.solve.protocol import Limits
 from twill.solve.smt_query import Question
@@ -26,8 +27,8 @@ from twill.solve.smt_query import Question
 SEARCH = "CP-SAT"
 _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubled from round to round
 _ROUNDS = 3  # looks at one II before another is tried
-_QUICK_REFUTATION_S = 1.0  # for the other refuter, early in a question
-_REFUTATION_S = 4.0  # the same, once CP-SAT has had its rounds
+_QUICK_EFFORT = 2_000_000  # z3's resource units for the other refuter, early in a question: about a second
+_EFFORT = 16_000_000  # the same, once CP-SAT has had its rounds
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
@@ -59,6 +60,8 @@ class Search:
         self.most_groups = self.instance.group_count
         self.few_groups = self._least_groups()
         self.refuter_first = False
+        self.floor: Floor | None = None
+        self.most_ii = screen.most_useful_ii(self.instance)
 
     def _least_groups(self) -> int:
         """Groups that the domains alone make necessary."""
@@ -125,10 +128,10 @@ class Search:
             if open_from > low:
                 self._reject(open_from - 1, "bound", "recurrences with hand-offs, or storage on average, exceed it")
             low = self.known.bounds["ii"] = open_from
-        if low > high:
+        if low > high or (screen.crowded(self.problem, low) and self._below_floor(high)):
             self._no_ii(high)
             return
-        self._climb(low, high)
+        self._climb(self.known.bounds["ii"], high)
         if self.known.solution is not None:
             self._descend()
         searched = [r for r in self.known.rejections if r.method in (SEARCH, SMT)]
@@ -136,12 +139,13 @@ class Search:
 
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""
-        low, high = self.minimum, max(self.minimum, screen.most_useful_ii(self.instance))
+        low, high = self.minimum, max(self.minimum, self.most_ii)
         pinned = self.instance.pinned_ii
         if pinned is not None:
             self._reject(pinned - 1, "pin", f"the II is pinned to {pinned}")
             low, high = max(low, pinned), pinned
-        return low, high if self.problem.max_ii is None else min(high, self.problem.max_ii)
+        self.most_ii = high if self.problem.max_ii is None else min(high, self.problem.max_ii)
+        return low, self.most_ii
 
     def _climb(self, low: int, high: int) -> None:
         """Try `low`, then ever larger steps, until there is a schedule."""
@@ -152,7 +156,8 @@ class Search:
             if self.known.bounds["ii"] > high:
                 self._no_ii(high)
                 return
-            ii, step = min(high, ii + step), 2 * step
+            raised = self.known.bounds["ii"]
+            ii, step = min(high, raised if raised > ii + 1 else ii + step), 2 * step
 
     def _descend(self) -> None:
         """Bisect between the proven bound and the smallest II found; what stays open is asked again, longer."""
@@ -173,10 +178,10 @@ class Search:
         whole = Scope(self._horizon(ii), self.most_groups)
         finds, fits = self._scopes(ii, whole), False
         asked = self.refuter_first
-        if asked and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
+        if asked and self._refuted_otherwise(ii, _QUICK_EFFORT):
             return
         for round_ in count() if rounds is None else range(rounds):
-            verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits)
+            verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits or self._fits(ii))
             if verdict.solution is not None:
                 self.known.solution = verdict.solution
                 self.limits.progress(f"II {ii}: schedule found")
@@ -186,10 +191,27 @@ class Search:
                 return
             finds = [scope for scope in finds if scope not in verdict.fruitless]
             fits = verdict.relaxed_fits
-            if round_ == _ROUNDS - 1 and self._refuted_otherwise(ii, _REFUTATION_S):
+            if self._below_floor(ii):
                 return
-            if not asked and round_ == 0 and self._refuted_otherwise(ii, _QUICK_REFUTATION_S):
+            if round_ == _ROUNDS - 1 and self._refuted_otherwise(ii, _EFFORT):
                 return
+            early = round_ == 0 and not asked and not self._fits(ii)
+            if early and self._refuted_otherwise(ii, _QUICK_EFFORT):
+                return
+
+    def _below_floor(self, ii: int) -> bool:
+        """Whether the relaxation without groups rules `ii` out; asked once, when CP-SAT has left a question open."""
+        if self.floor is None:
+            low = self.known.bounds["ii"]
+            high = self.most_ii if self.known.solution is None else self._best.ii - 1
+            self.floor = floor_of(self.problem, low, high, self.limits)
+            if self.floor.refuted >= low:
+                self._refute(self.floor.refuted, SMT, "unsatisfiable without groups, for any number of stages")
+        return ii <= self.floor.refuted
+
+    def _fits(self, ii: int) -> bool:
+        """Whether the relaxation without groups is known to have a schedule."""
+        return self.floor is not None and self.floor.fits is not None and ii >= self.floor.fits
 
     def _scopes(self, ii: int, everything: Scope) -> list[Scope]:
         """Where to look for a schedule, most promising first; `everything` comes last."""
@@ -199,9 +221,9 @@ class Search:
         scopes = [Scope(length, count) for length in lengths for count in counts if length < everything.length]
         return [*scopes, everything]
 
-    def _refuted_otherwise(self, ii: int, time_s: float) -> bool:
+    def _refuted_otherwise(self, ii: int, effort: int) -> bool:
         """Ask the other refuter what CP-SAT leaves open; once it has refuted an II, it is asked first."""
-        if not refuted(self.problem, Question(ii), time_s, self.limits):
+        if not refuted(self.problem, Question(ii), effort, self.limits):
             return False
         self.refuter_first = True
         self._refute(ii, SMT, "unsatisfiable in difference logic, for any number of stages")
@@ -237,7 +259,7 @@ class Search:
                 self.known.solution = verdict.solution
             elif verdict.refuted:
                 low = self._raise_length(target, SEARCH)
-            elif refuted(self.problem, Question(ii, length=target), _REFUTATION_S, self.limits):
+            elif refuted(self.problem, Question(ii, length=target), _EFFORT, self.limits):
                 low = self._raise_length(target, SMT)
             else:
                 look *= 2

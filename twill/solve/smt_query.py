@@ -64,11 +64,18 @@ class Oracle:
         self.cuts: list[Cut] = []
         self._context: _Context | None = None
 
-    def ask(self, question: Question, time_s: float) -> Assignment | Verdict:
-        """An assignment that the verifier accepts, or why there is none. Raises WrongModelError."""
+    def ask(self, question: Question, time_s: float, effort: int | None = None) -> Assignment | Verdict:
+        """An assignment that the verifier accepts, or why there is none. Raises WrongModelError.
+
+        effort: most of z3's resource units (some millions a second) for the question; unlike seconds they are the
+        same on every machine.
+        """
         deadline = time.monotonic() + time_s
-        while time.monotonic() < deadline:
-            answer = self._context_for(question.ii).solve(question, deadline)
+        while time.monotonic() < deadline and (effort is None or effort > 0):
+            context = self._context_for(question.ii)
+            before = context.effort
+            answer = context.solve(question, deadline, effort)
+            effort = None if effort is None else effort - (context.effort - before)
             if isinstance(answer, Verdict):
                 return answer
             broken = {finding.rule for finding in verify(answer.schedule(Status.FEASIBLE, "smt"), self.problem)}
@@ -131,8 +138,14 @@ class _Context:
             self.solver.add_assertion(self.model.register_cut(*cut))
         self._cuts = len(cuts)
 
-    def solve(self, question: Question, deadline: float) -> Assignment | Verdict:
-        """One call of the solver, until `deadline` on the monotonic clock."""
+    @property
+    def effort(self) -> int:
+        """Resource units that z3 has used so far in this process."""
+        statistics = self.solver.z3.statistics()
+        return int(statistics.get_key_value("rlimit count"))
+
+    def solve(self, question: Question, deadline: float, effort: int | None = None) -> Assignment | Verdict:
+        """One call of the solver, until `deadline` on the monotonic clock, or for so many resource units."""
         from pysmt.exceptions import SolverReturnedUnknownResultError
 
         self.solver.push()
@@ -140,6 +153,7 @@ class _Context:
             for limit in self._limits(question):
                 self.solver.add_assertion(limit)
             self.solver.z3.set("timeout", max(1, int(1000 * (deadline - time.monotonic()))))
+            self.solver.z3.set("rlimit", effort or 0)
             return self._assignment() if self.solver.solve() else Verdict.REFUTED
         except SolverReturnedUnknownResultError:
             return Verdict.UNKNOWN

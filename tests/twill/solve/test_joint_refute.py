@@ -14,6 +14,7 @@ from twill.solve.certify import certify
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_question import Verdict
 from twill.solve.joint_refute import refuted
+from twill.solve.joint_relax import Floor, floor_of
 from twill.solve.protocol import Limits
 from twill.solve.smt_query import Question
 
@@ -28,11 +29,12 @@ PROBLEM = Problem(GRAPH, Machine("m", {"u": 1}, tmem_columns=1))
 
 @pytest.mark.parametrize(("ii", "impossible"), [(2, True), (5, True), (6, False), (9, False)])
 def test_it_refutes_what_has_no_schedule(ii: int, impossible: bool) -> None:
-    assert refuted(PROBLEM, Question(ii), 20.0, Limits()) is impossible
+    assert refuted(PROBLEM, Question(ii), 10**8, Limits()) is impossible
 
 
 def test_without_time_it_claims_nothing() -> None:
-    assert not refuted(PROBLEM, Question(2), 0.0, Limits())
+    assert not refuted(PROBLEM, Question(2), 10**8, Limits(time_s=0.0))
+    assert not refuted(PROBLEM, Question(2), 0, Limits())
 
 
 def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +60,43 @@ def test_a_cross_check_by_the_same_solver_says_so() -> None:
     lines = certify(PROBLEM, told, Limits()).certificate.cross_checks
     assert lines[0] == "smt: II <= 5 unsat, as this solver told the search: no independent check"
     assert lines[1].endswith("unsat")
+
+
+@pytest.mark.parametrize("low", [1, 2, 5])
+def test_the_floor_without_groups_is_the_smallest_interval_that_it_leaves_open(low: int) -> None:
+    assert floor_of(PROBLEM, low, 100, Limits()) == Floor(refuted=5, fits=6)
+
+
+def test_the_floor_ends_at_the_largest_interval_asked_for() -> None:
+    assert floor_of(PROBLEM, 2, 4, Limits()) == Floor(refuted=4)
+
+
+def test_the_floor_forgets_what_concerns_groups_alone() -> None:
+    """One group of ops that wait all the time: infeasible as it is, open without groups."""
+    ops = (Op("a", issue_cycles=4), Op("b", issue_cycles=4))
+    problem = Problem(
+        DependenceGraph("waits", ops, (Edge("a", "b", blocking=True),)), Machine("m", {"u": 1}, wait_cycles=9)
+    )
+    assert floor_of(problem, 1, 20, Limits()) == Floor(fits=1)
+
+
+def test_without_time_the_floor_claims_nothing() -> None:
+    assert floor_of(PROBLEM, 2, 100, Limits(time_s=0.0)) == Floor()
+
+
+def test_two_full_units_ask_for_the_floor_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CP-SAT is not asked at what the floor refutes."""
+    asked: list[int] = []
+    decide = joint_search.Questions.decide
+
+    def noted(self: object, ii: int, *rest: object, **named: object) -> object:
+        asked.append(ii)
+        return decide(self, ii, *rest, **named)  # type: ignore[arg-type]
+
+    ops = (*GRAPH.ops, Op("e", "w", 1, 2))
+    problem = Problem(DependenceGraph("crowded", ops, GRAPH.edges), Machine("m", {"u": 1, "w": 1}, tmem_columns=1))
+    monkeypatch.setattr(joint_search.Questions, "decide", noted)
+    monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
+    found = CpSat().solve(problem, Limits())
+    assert found.ii_cycles == found.lower_bound_cycles == 6
+    assert min(asked) == 6
