@@ -48,10 +48,6 @@ class Fragment:
         return tuple(tuple(part.split()) for part in target.split("/"))
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(name for part in self._parts for name, _ in part)
-
-    @cached_property
     def _sizes(self) -> dict[str, int]:
         return {name: size for part in self._parts for name, size in part}
 
@@ -77,12 +73,8 @@ class Fragment:
         return np.dtype(_STORAGE[self.element_bits])
 
     @cached_property
-    def _axes(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Axis numbers, in an array of shape (tile row, tile column, registers..., n, lanes..., elements...)."""
-        count = len(self._parts[0])
-        place = {name: 2 + i + (i >= count) for i, name in enumerate(self._names)}
-        rows, columns = (tuple(place[name] for name in part) for part in self._order)
-        return (2 + count,), (0, *rows), (1, *columns)
+    def _plan(self) -> _Plan:
+        return _Plan.of(self)
 
     def gather(self, registers: Array) -> Array:
         """Registers (registers, n, 32) or (registers, n, 4, 32) -> element bits (n, rows, columns)."""
@@ -94,33 +86,30 @@ class Fragment:
         return registers
 
     def gather_tiles(self, registers: Array) -> Array:
-        """Many fragments side by side: (r, c, registers, n, lanes...) -> (n, r * rows, c * columns)."""
+        """Many fragments side by side: (r, c, registers, n, lanes...) -> (n, r * rows, c * columns).
+
+        The result may be the transposed view of a contiguous array, where that moves longer runs.
+        """
         tile_rows, tile_columns, _, n = registers.shape[:4]
-        elements = _unpack(registers, self.element_bits)
-        sizes = [self._sizes[name] for name in self._names]
-        count = len(self._parts[0])
-        digits = elements.reshape(tile_rows, tile_columns, *sizes[:count], n, *sizes[count:])
-        instance, rows, columns = self._axes
-        height, width = self.shape
-        ordered: Array = digits.transpose(instance + rows + columns)
+        plan, (height, width) = self._plan, self.shape
+        elements = _fold(_unpack(registers, self.element_bits), plan.fold)
+        runs: Array = np.ascontiguousarray(elements).view(plan.run)
+        digits = runs.reshape(tile_rows, tile_columns, *plan.register_sizes, n, *plan.lane_sizes)
+        ordered = np.ascontiguousarray(digits.transpose(plan.order)).view(self.storage)
+        if plan.transposed:
+            return ordered.reshape(n, tile_columns * width, tile_rows * height).transpose(0, 2, 1)
         return ordered.reshape(n, tile_rows * height, tile_columns * width)
 
     def scatter_tiles(self, matrices: Array, tiles: tuple[int, int]) -> Array:
         """Inverse of `gather_tiles`: (n, r * rows, c * columns) -> (r, c, registers, n, lanes...)."""
-        n = matrices.shape[0]
-        order = sum(self._axes, ())
-        names = {axis: self._sizes[name] for name, axis in self._places().items()}
-        sizes = {0: tiles[0], 1: tiles[1], self._axes[0][0]: n, **names}
-        digits = matrices.reshape([sizes[axis] for axis in order]).transpose(np.argsort(order))
+        n, plan = matrices.shape[0], self._plan
+        sizes = (*tiles, *plan.register_sizes, n, *plan.lane_sizes)
+        lying = np.ascontiguousarray(matrices.transpose(0, 2, 1) if plan.transposed else matrices)
+        runs = lying.view(plan.run).reshape([sizes[axis] for axis in plan.order])
+        digits = np.ascontiguousarray(runs.transpose(np.argsort(plan.order))).view(self.storage)
         lanes = (4, 32) if self.lanes == 128 else (self.lanes,)
-        per_register = self.register_bits // self.element_bits
-        flat = np.ascontiguousarray(digits).reshape(*tiles, self.registers, n, *lanes[:-1], lanes[-1] * per_register)
-        return _pack(flat, self.element_bits, self.register_bits)
-
-    def _places(self) -> dict[str, int]:
-        flat = self._order[0] + self._order[1]
-        axes = self._axes[1][1:] + self._axes[2][1:]
-        return dict(zip(flat, axes, strict=True))
+        elements = _unfold(digits.reshape(*tiles, self.registers // plan.fold, n, *lanes[:-1], -1), plan.fold)
+        return _pack(elements, self.element_bits, self.register_bits)
 
     def place(self, row: int, column: int) -> tuple[int, int, int]:
         """Register, lane and sub-element that hold one matrix element."""
@@ -130,6 +119,81 @@ class Fragment:
                 index, value[name] = divmod(index, self._sizes[name])
         numbers = [_number(part, value) for part in self._parts]
         return numbers[0], numbers[1], numbers[2]
+
+
+# Bytes of a run of elements that stay together -> a dtype of that size, to move them as one item.
+_RUNS = {16: np.complex128, 8: np.uint64, 4: np.uint32, 2: np.uint16, 1: np.uint8}
+_Digit = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How to transpose: the digits in front of a *run*, the trailing digits that no transpose separates.
+
+    `fold` neighbouring registers are first interleaved to neighbouring elements, where that makes runs longer. Then
+    arrays are of shape (tile row, tile column, register digits..., n, lane and element digits...), and `order` is the
+    transpose to (n, tile row, row digits..., tile column, column digits...), rows and columns swapped if `transposed`.
+    """
+
+    register_sizes: tuple[int, ...]
+    lane_sizes: tuple[int, ...]
+    order: tuple[int, ...]
+    run: type
+    fold: int
+    transposed: bool
+
+    @staticmethod
+    def of(fragment: Fragment) -> _Plan:
+        """The plan with the longer run of the two that lay the matrix by rows and by columns."""
+        plans = [_plan(fragment, transposed) for transposed in (False, True)]
+        return max(plans, key=lambda plan: np.dtype(plan.run).itemsize)
+
+
+def _plan(fragment: Fragment, transposed: bool) -> _Plan:
+    registers, *rest = (list(part) for part in fragment._parts)
+    tail = [digit for part in rest for digit in part]
+    outer, inner = (list(part) for part in (fragment._order[::-1] if transposed else fragment._order))
+    fold = 1
+    if registers and inner and registers[-1][0] == inner[-1] and len(tail) == len(rest[0]):
+        tail.append(registers.pop())
+        fold = tail[-1][1]
+    run_bytes = fragment.storage.itemsize
+    while tail and inner and tail[-1][0] == inner[-1] and run_bytes * tail[-1][1] in _RUNS:
+        run_bytes *= tail.pop()[1]
+        inner.pop()
+    tiles = ["tile row", "tile column"]
+    names = [*tiles, *(name for name, _ in registers), "n", *(name for name, _ in tail)]
+    first, second = tiles[::-1] if transposed else tiles
+    order = tuple(names.index(name) for name in ("n", first, *outer, second, *inner))
+    return _Plan(_sizes(registers), _sizes(tail), order, _RUNS[run_bytes], fold, transposed)
+
+
+def _sizes(digits: list[_Digit]) -> tuple[int, ...]:
+    return tuple(size for _, size in digits)
+
+
+def _fold(elements: Array, fold: int) -> Array:
+    """(..., registers, n, lanes...) -> (..., registers / fold, n, lanes... * fold): registers become elements."""
+    if fold == 1:
+        return elements
+    rows, columns, registers, *rest = elements.shape
+    split = elements.reshape(rows, columns, registers // fold, fold, *rest)
+    out = np.empty((rows, columns, registers // fold, *rest, fold), elements.dtype)
+    for i in range(fold):
+        out[..., i] = split[:, :, :, i]
+    return out
+
+
+def _unfold(elements: Array, fold: int) -> Array:
+    """Inverse of `_fold`."""
+    if fold == 1:
+        return elements
+    rows, columns, registers, *rest, last = elements.shape
+    split = elements.reshape(rows, columns, registers, *rest, last // fold, fold)
+    out = np.empty((rows, columns, registers, fold, *rest, last // fold), elements.dtype)
+    for i in range(fold):
+        out[:, :, :, i] = split[..., i]
+    return out.reshape(rows, columns, registers * fold, *rest, last // fold)
 
 
 def _number(part: tuple[tuple[str, int], ...], value: dict[str, int]) -> int:

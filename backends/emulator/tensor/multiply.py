@@ -40,7 +40,8 @@ def multiply(
     """
     if d_type == "s32":
         return add_integers(integer_product(a, a_type, b, b_type), c, saturate)
-    product = np.matmul(elements.decode(a, a_type), elements.decode(b, b_type))
+    with np.errstate(invalid="ignore", over="ignore"):
+        product = np.matmul(elements.decode(a, a_type), elements.decode(b, b_type))
     if negate_a != negate_b:
         np.negative(product, out=product)
     if c is not None:
