@@ -50,6 +50,7 @@ class Parameter:
     `role` is a key of KINDS. `argument` is the source parameter that it is a part of, `path` the place inside that
     one if it is a tuple, `axis` the dimension of a shape or a stride. `dtype` is Triton's name of the scalar, or of
     what a pointer points to; empty where only the size is known. `bytes` and `alignment_bytes` are those in PTX.
+    The code relies on the value (an address or an integer) being a multiple of `divisibility`.
     """
 
     role: str
@@ -60,6 +61,7 @@ class Parameter:
     path: tuple[int, ...] = ()
     axis: int = 0
     tensor_map: TensorMapLayout | None = None
+    divisibility: int = 1
 
     @property
     def kind(self) -> str:
@@ -102,10 +104,10 @@ class Compiled:
     """One entry of one compiled source.
 
     language: triton, gluon, cuda or ptx. architecture: as in PTX (`sm_90a`). cubin and resources are None where only
-    PTX was asked for. threads: threads of a block where the code fixes them, else None and the launch chooses up to
-    `max_threads`. warps: `threads` / 32. dynamic_smem_bytes: what the launch must ask for. cluster: blocks of a
-    cluster along x, y, z. constants: source parameters that were compiled in, with their values. sources: path -> text
-    of the files that `.loc` lines of the PTX name. warnings: what the compiler found, at places of the source.
+    PTX was asked for. block: threads of a block along x, y, z where they are fixed, else None and the launch chooses
+    up to `max_threads`. dynamic_smem_bytes: what the launch must ask for. cluster: blocks of a cluster along x, y, z.
+    constants: source parameters that were compiled in, with their values. sources: path -> text of the files that
+    `.loc` lines of the PTX name. warnings: what the compiler found, at places of the source.
     """
 
     language: str
@@ -114,7 +116,7 @@ class Compiled:
     ptx: str
     cubin: bytes | None
     parameters: tuple[Parameter, ...]
-    threads: int | None = None
+    block: tuple[int, int, int] | None = None
     max_threads: int | None = None
     static_smem_bytes: int = 0
     dynamic_smem_bytes: int = 0
@@ -133,9 +135,14 @@ class Compiled:
     log: str = ""
 
     @property
+    def threads(self) -> int | None:
+        """Threads of a block where they are fixed."""
+        return None if self.block is None else self.block[0] * self.block[1] * self.block[2]
+
+    @property
     def warps(self) -> int | None:
-        """Warps of a block where the code fixes them."""
-        return None if self.threads is None else self.threads // 32
+        """Warps of a block where they are fixed."""
+        return None if self.threads is None else -(-self.threads // 32)
 
     @property
     def smem_bytes(self) -> int:
@@ -177,6 +184,7 @@ def _diagnostic(data: dict[str, Any]) -> Diagnostic:
 _READERS: dict[str, Any] = {
     "cubin": lambda value: base64.b64decode(value, validate=True),
     "parameters": lambda values: tuple(map(_parameter, values)),
+    "block": tuple,
     "cluster": tuple,
     "global_scratch": lambda value: Scratch(**value),
     "profile_scratch": lambda value: Scratch(**value),

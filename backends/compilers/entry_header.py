@@ -37,11 +37,11 @@ class HeadParameter:
 
 @dataclass(frozen=True)
 class Head:
-    """`required_threads` and `max_threads` are products over x, y, z; None where the entry does not say."""
+    """`block` is what the entry requires, `max_threads` what it allows; None where it does not say."""
 
     name: str
     parameters: tuple[HeadParameter, ...]
-    required_threads: int | None = None
+    block: tuple[int, int, int] | None = None
     max_threads: int | None = None
     cluster: tuple[int, int, int] = (1, 1, 1)
 
@@ -89,14 +89,13 @@ def source_texts(ptx: str) -> dict[str, str]:
 
 def _head(found: re.Match[str]) -> Head:
     sizes = {name: _numbers(text) for name, text in _DIRECTIVE.findall(found["directives"])}
-    threads = {name: _product(numbers) for name, numbers in sizes.items()}
-    cluster = (*sizes.get("reqnctapercluster", ()), 1, 1, 1)[:3]
+    bound = sizes.get("maxntid", sizes.get("reqntid"))
     return Head(
         name=found["name"],
         parameters=tuple(map(_parameter, _PARAMETER.finditer(found["parameters"] or ""))),
-        required_threads=threads.get("reqntid"),
-        max_threads=threads.get("maxntid", threads.get("reqntid")),
-        cluster=(cluster[0], cluster[1], cluster[2]),
+        block=sizes.get("reqntid"),
+        max_threads=None if bound is None else bound[0] * bound[1] * bound[2],
+        cluster=sizes.get("reqnctapercluster", (1, 1, 1)),
     )
 
 
@@ -106,12 +105,6 @@ def _parameter(found: re.Match[str]) -> HeadParameter:
     return HeadParameter(found["type"], bits, None if count is None else int(count), align, bool(found["pointer"]))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(n) for n in text.replace(",", " ").split())
-
-
-def _product(numbers: tuple[int, ...]) -> int:
-    result = 1
-    for n in numbers:
-        result *= n
-    return result
+def _numbers(text: str) -> tuple[int, int, int]:
+    x, y, z, *_ = *(int(n) for n in text.replace(",", " ").split()), 1, 1, 1
+    return x, y, z

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from backends.compilers.architecture import capability_of, full_name
-from backends.compilers.artifact import Compiled, Parameter
+from backends.compilers.architecture import full_name
+from backends.compilers.artifact import Compiled
+from backends.compilers.cache import Cache, cached
 from backends.compilers.cuda_headers import include_folders
 from backends.compilers.cuda_messages import errors_of, unknown_kernel, warnings_of
-from backends.compilers.entry_header import Head, HeadParameter, read_head, source_texts
+from backends.compilers.cuda_parameters import cuda_parameters
+from backends.compilers.cuda_sources import included_files
+from backends.compilers.entry_header import read_head, source_texts
 from backends.compilers.ptxas import CompileTimeoutError, parse_resources
 from ir.diagnostics import Location, UserError, fail, missing
 
@@ -21,9 +24,6 @@ INSTALL = "pip install 'twill-optiml[cuda]'"
 DEFAULT_TIMEOUT_S = 120.0
 # The name that NVRTC gives to the text in which it looks up name expressions.
 NAME_MAP = "__nv_name_map"
-# Types of a PTX parameter -> Triton's name of the scalar.
-_SCALARS = {"u": "u", "s": "i", "b": "u", "f": "fp"}
-_TENSOR_MAP = (128, 64)
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,21 @@ class CudaOptions:
         )
 
 
-def compile_file(path: str | Path, entry: str, architecture: str, options: CudaOptions = CudaOptions()) -> Compiled:
+def compile_file(
+    path: str | Path,
+    entry: str,
+    architecture: str,
+    options: CudaOptions = CudaOptions(),
+    arguments: Mapping[str, str] | None = None,
+    cache: Cache | None = None,
+) -> Compiled:
     """Compile a .cu file; see `compile_source`. Headers beside the file are found. Raises UserError (missing-file)."""
     file = Path(path)
     if not file.is_file():
         raise fail("missing-file", f"there is no file {file}")
-    return compile_source(file.read_text(encoding="utf-8", errors="replace"), entry, architecture, options, str(path))
+    chosen = replace(options, include=(*options.include, str(file.parent)))
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return compile_source(text, entry, architecture, chosen, str(path), arguments, cache)
 
 
 def compile_source(
@@ -76,18 +85,27 @@ def compile_source(
     architecture: str,
     options: CudaOptions = CudaOptions(),
     file: str = "kernel.cu",
-    names: Sequence[str] = (),
+    arguments: Mapping[str, str] | None = None,
+    cache: Cache | None = None,
 ) -> Compiled:
     """Compile CUDA C++ for one kernel: a name, or an instance of a template as `sum<float, 256>`.
 
-    `file` is the name of the text in diagnostics and line information; `names` those of the parameters, which PTX
-    does not keep (their position otherwise). Raises UserError: cuda-error at the lines of the text, unknown-kernel,
-    unknown-architecture, missing-part (exit code 4); CompileTimeoutError.
+    `file` is the name of the text in diagnostics and line information. `arguments`: name -> type in order (`*fp16`,
+    `i32`), since PTX keeps neither; without them a parameter is called by its position. Raises UserError: cuda-error
+    at the lines of the text, unknown-kernel, unknown-architecture, argument-mismatch, missing-part (exit code 4);
+    CompileTimeoutError, which NVRTC heeds between its phases only.
     """
-    target = full_name(architecture)
-    capability_of(architecture)
-    built = _build(text, entry, options.arguments(target), file, options.timeout_s)
-    return _artifact(built, text, entry, target, options, file, names)
+    target, told = full_name(architecture), dict(arguments or {})
+
+    def make() -> Compiled:
+        built = _build(text, entry, options.arguments(target), file, options.timeout_s)
+        return _artifact(built, text, entry, target, options, file, told)
+
+    headers = included_files(text, file, options.include)
+    if headers is None:
+        return make()
+    named = [*options.arguments(target), nvrtc_version(), entry, file, text]
+    return cached(cache, [*named, str(sorted(headers.items())), str(list(told.items()))], make)
 
 
 def nvrtc_version() -> str:
@@ -198,42 +216,26 @@ def _refusal(
 
 
 def _artifact(
-    built: _Built, text: str, entry: str, target: str, options: CudaOptions, file: str, names: Sequence[str]
+    built: _Built, text: str, entry: str, target: str, options: CudaOptions, file: str, told: Mapping[str, str]
 ) -> Compiled:
     head = read_head(built.ptx, built.entry)
     resources = parse_resources(built.log).get(built.entry)
-    told = asdict(options) | {"entry": entry}
+    chosen = {name: value for name, value in asdict(options).items() if name != "timeout_s"} | {"entry": entry}
     return Compiled(
         language="cuda",
         entry=built.entry,
         architecture=target,
         ptx=built.ptx,
         cubin=built.cubin,
-        parameters=_parameters(head, names),
-        threads=head.required_threads,
+        parameters=cuda_parameters(head, told, Location(file)),
+        block=head.block,
         max_threads=head.max_threads,
         static_smem_bytes=resources.static_smem_bytes if resources else 0,
         cluster=head.cluster,
         resources=resources,
         sources={**source_texts(built.ptx), file: text},
         versions={"nvrtc": nvrtc_version()},
-        options={name: list(value) if isinstance(value, tuple) else value for name, value in told.items()},
+        options={name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
         warnings=warnings_of(built.log, file),
         log=built.log,
     )
-
-
-def _parameters(head: Head, names: Sequence[str]) -> tuple[Parameter, ...]:
-    labels = [names[i] if i < len(names) else str(i) for i in range(len(head.parameters))]
-    return tuple(map(_parameter, head.parameters, labels))
-
-
-def _parameter(found: HeadParameter, name: str) -> Parameter:
-    """128 bytes that are aligned to 64 or more count as a CUtensorMap, which PTX does not tell from other structs."""
-    size, alignment = found.bytes, found.align
-    if found.count is not None:
-        is_map = size == _TENSOR_MAP[0] and alignment >= _TENSOR_MAP[1]
-        return Parameter("tensor-map" if is_map else "struct", "", size, alignment, name)
-    if found.is_pointer:
-        return Parameter("pointer", "", size, alignment, name)
-    return Parameter("scalar", f"{_SCALARS[found.type]}{found.bits}", size, alignment, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backends.compilers import triton_adaptor as adaptor
 from backends.compilers.architecture import capability_of, full_name
 from backends.compilers.artifact import Compiled, Scratch
+from backends.compilers.cache import Cache, cached
 from backends.compilers.entry_header import read_head, source_texts
 from backends.compilers.ptxas import DEFAULT_TIMEOUT_S, Assembled, AssemblerOptions, assemble
 from backends.compilers.triton_adaptor import Lowered, Request
@@ -51,6 +52,7 @@ def compile_function(
     architecture: str,
     attributes: Mapping[tuple[int, ...], list[list[Any]]] | None = None,
     options: TritonOptions = TritonOptions(),
+    cache: Cache | None = None,
 ) -> Compiled:
     """Compile a kernel for stated types: parameter -> `*fp16`, `i32`, `tensordesc<fp16[128, 64]>` or `constexpr`.
 
@@ -59,11 +61,15 @@ def compile_function(
     """
     found = _kernel(kernel)
     request = _request(found, signature, constants, attributes or {}, capability_of(architecture), options)
-    return _compiled(found, request, options)
+    return _cached(found, request, options, cache)
 
 
 def compile_call(
-    kernel: Any, arguments: Mapping[str, Any], architecture: str, options: TritonOptions = TritonOptions()
+    kernel: Any,
+    arguments: Mapping[str, Any],
+    architecture: str,
+    options: TritonOptions = TritonOptions(),
+    cache: Cache | None = None,
 ) -> Compiled:
     """Compile a kernel for the arguments of one launch, with the specialisation that Triton's launcher would make.
 
@@ -73,11 +79,16 @@ def compile_call(
     """
     found, capability = _kernel(kernel), capability_of(architecture)
     bound, specialisation = _bound(found, arguments, capability)
-    return _specialised(found, bound, specialisation, capability, options)
+    return _specialised(found, bound, specialisation, capability, options, cache)
 
 
 def compile_task(
-    task: Task, sizes: Sizes, architecture: str, options: TritonOptions | None = None, kernel: Any = None
+    task: Task,
+    sizes: Sizes,
+    architecture: str,
+    options: TritonOptions | None = None,
+    kernel: Any = None,
+    cache: Cache | None = None,
 ) -> Compiled:
     """Compile a task's kernel as its launch at these sizes would; types are those that the task states.
 
@@ -94,7 +105,7 @@ def compile_task(
     stated = [_stated(entry, types.get(name)) for name, entry in zip(bound, specialisation, strict=True)]
     launch = task.launch
     chosen = options or TritonOptions(launch.num_warps, launch.num_stages, launch.num_ctas)
-    return _specialised(found, bound, stated, capability, chosen)
+    return _specialised(found, bound, stated, capability, chosen, cache)
 
 
 def load_task_kernel(task: Task) -> Any:
@@ -172,9 +183,10 @@ def _specialised(
     specialisation: list[tuple[Any, Any]],
     capability: int,
     options: TritonOptions,
+    cache: Cache | None,
 ) -> Compiled:
     signature, constants, attributes = adaptor.pack(kernel.function, bound, specialisation, capability)
-    return _compiled(kernel, _request(kernel, signature, constants, attributes, capability, options), options)
+    return _cached(kernel, _request(kernel, signature, constants, attributes, capability, options), options, cache)
 
 
 def _request(
@@ -197,6 +209,12 @@ def _unknown_option(kernel: Unwrapped, name: str, known: tuple[str, ...]) -> Dia
     near = difflib.get_close_matches(name, known, 1)
     remedy = f"did you mean `{near[0]}`?" if near else f"options: {', '.join(known)}"
     return Diagnostic("unknown-option", f"this version of Triton has no option `{name}`", kernel.location, remedy)
+
+
+def _cached(kernel: Unwrapped, request: Request, options: TritonOptions, cache: Cache | None) -> Compiled:
+    with told_to_the_user(kernel.function, kernel.location):
+        parts = adaptor.source_key(kernel.function, request)
+    return cached(cache, [*parts, str(options.cubin)], lambda: _compiled(kernel, request, options))
 
 
 def _compiled(kernel: Unwrapped, request: Request, options: TritonOptions) -> Compiled:
@@ -239,8 +257,8 @@ def _artifact(kernel: Unwrapped, request: Request, lowered: Lowered) -> Compiled
         architecture=full_name(str(request.capability)),
         ptx=ptx,
         cubin=None,
-        parameters=launch_parameters(request.signature, told.get("tensordesc_meta") or (), head),
-        threads=told["num_warps"] * WARP_THREADS,
+        parameters=launch_parameters(request.signature, request.attributes, told.get("tensordesc_meta") or (), head),
+        block=(told["num_warps"] * WARP_THREADS, 1, 1),
         max_threads=told["num_warps"] * WARP_THREADS,
         dynamic_smem_bytes=told["shared"],
         tmem_columns=told["tmem_size"],

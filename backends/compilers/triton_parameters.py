@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backends.compilers.artifact import Parameter, TensorMapLayout
@@ -27,12 +28,25 @@ _DESCRIPTOR = re.compile(r"tensordesc(?:_im2col)?<([^\[>]*)\[([^\]]*)\](?:.*,inp
 _FLAGS = (("nan-padding", "tf32-rounding"), ("nan-padding",))
 
 
-def launch_parameters(signature: Mapping[str, Any], layouts: Sequence[Any], head: Head) -> tuple[Parameter, ...]:
+def launch_parameters(
+    signature: Mapping[str, Any], attributes: Mapping[tuple[int, ...], Any], layouts: Sequence[Any], head: Head
+) -> tuple[Parameter, ...]:
     """Every parameter in the order of PTX, hidden ones included.
 
     `layouts` has Triton's metadata of each descriptor, empty where none is a tensor map. Raises ValueError where the
     entry has other parameters than the signature explains.
     """
+    flat = _flattened(signature, layouts, head)
+    places = {name: index for index, name in enumerate(signature)}
+    return tuple(p if p.is_hidden else replace(p, divisibility=_divisibility(p, places, attributes)) for p in flat)
+
+
+def _divisibility(parameter: Parameter, places: Mapping[str, int], attributes: Mapping[tuple[int, ...], Any]) -> int:
+    said = attributes.get((places[parameter.argument], *parameter.path), ())
+    return next((value for name, value in said if name == "tt.divisibility"), 1)
+
+
+def _flattened(signature: Mapping[str, Any], layouts: Sequence[Any], head: Head) -> tuple[Parameter, ...]:
     found = [(p.bytes, p.count is not None) for p in head.parameters]
     for flags in _FLAGS:
         maps = iter(layouts or ())
