@@ -3,8 +3,6 @@
 import torch
 
 
-def reference(
-    a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, alpha: float, beta: float
-) -> dict[str, torch.Tensor]:
+def reference(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, alpha: float, beta: float) -> dict[str, torch.Tensor]:
     """Return `c` = alpha * a @ b + beta * c for a (m, k), b (k, n) and c (m, n)."""
     return {"c": alpha * (a @ b) + beta * c}
