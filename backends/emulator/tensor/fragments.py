@@ -27,7 +27,8 @@ class Fragment:
 
     `pattern` is `registers / lanes / elements -> rows / columns`; each part is a list of digits, slowest first, a
     letter and a size. `h2 / g8 t4 / e2 -> h g / t e` says: register h, lane 4g + t, sub-element e (0 in the low bits)
-    holds row 8h + g, column 2t + e. Elements narrower than a byte are unpacked to one a byte.
+    holds row 8h + g, column 2t + e. Elements narrower than a byte are unpacked to one a byte. With `copies`, the
+    registers hold the matrix several times over: a gather reads the first copy, a scatter writes all.
 
     >>> Fragment("h2 / g8 t4 / e2 -> h g / t e", element_bits=16).place(row=9, column=3)
     (1, 5, 1)
@@ -36,6 +37,7 @@ class Fragment:
     pattern: str
     element_bits: int
     register_bits: int = 32
+    copies: int = 1
 
     @cached_property
     def _parts(self) -> tuple[tuple[tuple[str, int], ...], ...]:
@@ -54,6 +56,10 @@ class Fragment:
     @property
     def registers(self) -> int:
         """Registers of one lane."""
+        return self.copies * self._registers
+
+    @cached_property
+    def _registers(self) -> int:
         return prod(size for _, size in self._parts[0])
 
     @property
@@ -92,7 +98,7 @@ class Fragment:
         """
         tile_rows, tile_columns, _, n = registers.shape[:4]
         plan, (height, width) = self._plan, self.shape
-        elements = _fold(_unpack(registers, self.element_bits), plan.fold)
+        elements = _fold(_unpack(registers[:, :, : self._registers], self.element_bits), plan.fold)
         runs: Array = np.ascontiguousarray(elements).view(plan.run)
         digits = runs.reshape(tile_rows, tile_columns, *plan.register_sizes, n, *plan.lane_sizes)
         ordered = np.ascontiguousarray(digits.transpose(plan.order)).view(self.storage)
@@ -108,8 +114,9 @@ class Fragment:
         runs = lying.view(plan.run).reshape([sizes[axis] for axis in plan.order])
         digits = np.ascontiguousarray(runs.transpose(np.argsort(plan.order))).view(self.storage)
         lanes = (4, 32) if self.lanes == 128 else (self.lanes,)
-        elements = _unfold(digits.reshape(*tiles, self.registers // plan.fold, n, *lanes[:-1], -1), plan.fold)
-        return _pack(elements, self.element_bits, self.register_bits)
+        elements = _unfold(digits.reshape(*tiles, self._registers // plan.fold, n, *lanes[:-1], -1), plan.fold)
+        packed = _pack(elements, self.element_bits, self.register_bits)
+        return packed if self.copies == 1 else np.tile(packed, (1, 1, self.copies) + (1,) * (packed.ndim - 3))
 
     def place(self, row: int, column: int) -> tuple[int, int, int]:
         """Register, lane and sub-element that hold one matrix element."""
@@ -214,6 +221,11 @@ def _unpack(registers: Array, bits: int) -> Array:
     octets = np.ascontiguousarray(registers).view(np.uint8)
     if bits == 1:
         return np.unpackbits(octets, axis=-1, bitorder="little")
+    return split_nibbles(octets)
+
+
+def split_nibbles(octets: Array) -> Array:
+    """The two 4-bit elements of each byte (..., c) side by side (..., 2c), the low one first."""
     return np.stack((octets & 15, octets >> 4), axis=-1).reshape(*octets.shape[:-1], -1)
 
 

@@ -49,6 +49,25 @@ def multiply(
     return elements.encode(product, d_type)
 
 
+def multiply_scaled(
+    a: Array, a_type: str, a_scale: Array, b: Array, b_type: str, b_scale: Array, scale_type: str, c: Array | None
+) -> Array:
+    """Bits of D (n, M, N) f32 of a block-scaled product; A, B and C as in `multiply`.
+
+    `a_scale` (n, M, S) and `b_scale` (n, N, S) are codes of `scale_type`; factor s scales elements s * K / S onwards of
+    a row of A or column of B. KeyError for an unknown type.
+    """
+    left, right = elements.decode(a, a_type), elements.decode(b, b_type)
+    block = a.shape[-1] // a_scale.shape[-1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        left *= np.repeat(elements.decode(a_scale, scale_type), block, axis=-1)
+        right *= np.repeat(elements.decode(b_scale, scale_type), block, axis=-1).transpose(0, 2, 1)
+        product = np.matmul(left, right)
+        if c is not None:
+            product += elements.decode(c, "f32")
+    return elements.encode(product, "f32")
+
+
 def integer_product(a: Array, a_type: str, b: Array, b_type: str) -> Array:
     """Exact A * B (n, M, N) int64 of integer matrices, through floating-point BLAS of the width that stays exact."""
     bound = a.shape[-1] * _LARGEST[a_type] * _LARGEST[b_type]

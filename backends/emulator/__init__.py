@@ -1,0 +1,1 @@
+"""The emulated device: executes the PTX that the real compilers produce, on the CPU."""

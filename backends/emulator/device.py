@@ -1,0 +1,145 @@
+"""The emulated device behind the device protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.device import Argument, Buffer, LaunchConfig, LaunchResult
+from backends.emulator.arena import Allocation, Arena
+from backends.emulator.arguments import packed
+from backends.emulator.batch import Settings
+from backends.emulator.faults import LaunchFault
+from backends.emulator.geometry import Geometry
+from backends.emulator.launch import LoadedKernel, load_kernel, load_variables, run_launch
+from backends.ptx import parse_ptx
+from backends.ptx.syntax import Function, Module
+from ir.diagnostics import fail
+
+# CUDA C++ Programming Guide, technical specifications: the same for compute capability 8.0 to 12.0.
+MAX_THREADS = 1024
+MAX_BLOCK = (1024, 1024, 64)
+MAX_GRID = ((1 << 31) - 1, 65535, 65535)
+# The same table, by compute capability: shared memory that one CTA may have.
+_SHARED_KIB = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99, 121: 99}
+_DEFAULT_CAPACITY_BYTES = 64 << 30
+
+
+@dataclass(frozen=True)
+class EmulatedKernel:
+    """An entry that is loaded on the emulated device."""
+
+    name: str
+    loaded: LoadedKernel
+    architecture: int
+
+    @property
+    def entry(self) -> Function:
+        """Its PTX."""
+        return self.loaded.program.entry
+
+
+@dataclass
+class Emulator:
+    """Executes PTX on the CPU. `settings` hold for every launch until they are replaced."""
+
+    settings: Settings = field(default_factory=Settings)
+    capacity_bytes: int = _DEFAULT_CAPACITY_BYTES
+    name: str = "emulator"
+
+    def __post_init__(self) -> None:
+        self.arena = Arena(self.capacity_bytes)
+        self._allocations: dict[int, Allocation] = {}
+
+    def load(self, ptx: str, entry: str | None = None, file: str = "<ptx>") -> EmulatedKernel:
+        """Parse and translate an entry; raises UserError for what cannot be parsed or is not implemented."""
+        module = parse_ptx(ptx, file)
+        function = _entry(module, entry)
+        loaded = load_kernel(module, function, load_variables(module, self.arena), self.arena)
+        return EmulatedKernel(function.name, loaded, architecture_of(module))
+
+    def allocate(self, nbytes: int, label: str = "buffer") -> Buffer:
+        """Memory filled with a poison byte, with guard bands around it."""
+        allocation = self.arena.allocate(nbytes, label)
+        self._allocations[allocation.address] = allocation
+        return Buffer(allocation.address, nbytes, label)
+
+    def free(self, buffer: Buffer) -> None:
+        """Give memory back; a kernel that uses it afterwards is out of bounds."""
+        self.arena.free(self._allocations.pop(buffer.address))
+
+    def write(self, buffer: Buffer, data: NDArray[Any]) -> None:
+        """Copy a contiguous array to the start of a buffer."""
+        raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        if len(raw) > buffer.nbytes:
+            raise fail("bad-copy", f"{len(raw)} bytes do not fit buffer `{buffer.label}` of {buffer.nbytes} bytes")
+        self.arena.bytes(buffer.address, len(raw))[:] = raw
+
+    def read(self, buffer: Buffer, dtype: Any, shape: Sequence[int]) -> NDArray[Any]:
+        """Copy the start of a buffer out."""
+        nbytes = prod(shape) * np.dtype(dtype).itemsize
+        if nbytes > buffer.nbytes:
+            raise fail("bad-copy", f"{nbytes} bytes wanted of buffer `{buffer.label}` of {buffer.nbytes} bytes")
+        return self.arena.bytes(buffer.address, nbytes).view(dtype).reshape(shape).copy()
+
+    def launch(self, kernel: EmulatedKernel, config: LaunchConfig, arguments: Sequence[Argument]) -> LaunchResult:
+        """Run a kernel; raises UserError for a launch that the driver would refuse."""
+        geometry = self._geometry(kernel, config)
+        parameters = packed(kernel.entry, arguments)
+        started = time.perf_counter()
+        fault = None
+        work = None
+        try:
+            work = run_launch(kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative)
+        except LaunchFault as error:
+            fault = error.finding
+        counters = {} if work is None else {"smsp__inst_executed.sum": float(work.warp_instructions)}
+        return LaunchResult(fault, (), counters, time_s=time.perf_counter() - started)
+
+    def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
+        static = kernel.loaded.program.static_shared_bytes
+        shared = static + config.dynamic_shared_bytes
+        limit = _SHARED_KIB.get(kernel.architecture, 227) * 1024
+        rules = [
+            (min(config.grid) >= 1 and min(config.block) >= 1, f"grid {config.grid} or block {config.block} has an empty side"),
+            (prod(config.block) <= MAX_THREADS, f"a block of {prod(config.block)} threads, at most {MAX_THREADS} are allowed"),
+            (all(a <= b for a, b in zip(config.block, MAX_BLOCK, strict=True)), f"a block of {config.block}, at most {MAX_BLOCK} are allowed"),
+            (all(a <= b for a, b in zip(config.grid, MAX_GRID, strict=True)), f"a grid of {config.grid}, at most {MAX_GRID} are allowed"),
+            (shared <= limit, f"{shared} bytes of shared memory, {limit} are allowed on sm_{kernel.architecture}"),
+            (_fits_required(kernel.entry, config.block), f"a block of {config.block}, the kernel was compiled for {kernel.entry.attributes.required_threads or kernel.entry.attributes.max_threads}"),
+            (all(g % c == 0 for g, c in zip(config.grid, config.cluster, strict=True)), f"a grid of {config.grid} is no multiple of the cluster {config.cluster}"),
+        ]  # fmt: skip
+        for holds, message in rules:
+            if not holds:
+                raise fail("bad-launch", f"kernel {kernel.name}: {message}", kernel.entry.place)
+        return Geometry(config.grid, config.block, config.cluster, shared, config.dynamic_shared_bytes)
+
+
+def architecture_of(module: Module) -> int:
+    """The number in the module's target: 90 for `sm_90a`."""
+    return int("".join(c for c in module.target.partition("_")[2] if c.isdigit()))
+
+
+def _entry(module: Module, name: str | None) -> Function:
+    entries = {f.name: f for f in module.entries}
+    if name is None and len(entries) == 1:
+        return next(iter(entries.values()))
+    if name not in entries:
+        wanted = f"no kernel `{name}`" if name else "more than one kernel, and none was named"
+        raise fail("unknown-kernel", f"{module.file}: {wanted}", remedy=f"its kernels: {', '.join(entries) or 'none'}")
+    return entries[name]
+
+
+def _fits_required(entry: Function, block: tuple[int, int, int]) -> bool:
+    attributes = entry.attributes
+    if attributes.required_threads:
+        return attributes.required_threads == block
+    return attributes.max_threads is None or prod(block) <= prod(attributes.max_threads)
+
+

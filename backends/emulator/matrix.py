@@ -1,0 +1,106 @@
+"""Warp-level matrix instructions at work: products of fragments, and rows of matrices from and to shared memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.fronts import Front, Mask
+from backends.emulator.memory import Flat, Space
+from backends.emulator.spaces import WARP_LANES
+from backends.emulator.tensor.fragments import Fragment
+from backends.emulator.tensor.multiply import multiply, multiply_bits
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+
+Array = NDArray[Any]
+_ROW_BYTES = 16
+
+
+@dataclass(frozen=True)
+class MatrixMultiply:
+    """D = A * B + C of a warp; `types` are those of A, B, C and D, `operation` that of one-bit products."""
+
+    a: Fragment
+    b: Fragment
+    c: Fragment
+    d: Fragment
+    types: tuple[str, str, str, str]
+    operation: str = ""
+    saturate: bool = False
+
+    def apply(self, a: list[Array], b: list[Array], c: list[Array]) -> Array:
+        """Registers of D, shape (registers, n, 32), from lists of registers (n, 32) or scalars."""
+        left, right, addend = (_stacked(x, f) for x, f in ((a, self.a), (b, self.b), (c, self.c)))
+        n = max(left.shape[1], right.shape[1], addend.shape[1])
+        left, right, addend = (np.broadcast_to(x, (x.shape[0], n, WARP_LANES)) for x in (left, right, addend))
+        matrices = self.a.gather(left), self.b.gather(right), self.c.gather(addend)
+        if self.operation:
+            return self.d.scatter(multiply_bits(*matrices, self.operation))
+        a_type, b_type, c_type, d_type = self.types
+        product = multiply(matrices[0], a_type, matrices[1], b_type, matrices[2], d_type, saturate=self.saturate)
+        assert c_type == d_type
+        return self.d.scatter(product)
+
+
+def _stacked(registers: list[Array], fragment: Fragment) -> Array:
+    dtype = np.dtype(f"u{fragment.register_bits // 8}")
+    n = max((r.shape[0] for r in registers if np.ndim(r) == 2), default=1)
+    stacked = np.empty((len(registers), n, WARP_LANES), dtype)
+    for index, register in enumerate(registers):
+        stacked[index] = register
+    return stacked
+
+
+class Matrices:
+    """`ldmatrix` and `stmatrix`: lane 8q + r gives the address of row r of matrix q."""
+
+    def __init__(self, batch: Batch, spaces: dict[str, Space]) -> None:
+        self.batch = batch
+        self.spaces = spaces
+
+    def load(
+        self, front: Front, space: str, address: Array, offset: int, count: int, layout: Fragment, guard: Mask | None
+    ) -> Array:
+        """Registers (count, n, 32) of `count` matrices of 8 rows of 16 bytes."""
+        memory, flat = self._rows(front, space, address, offset, count, guard, "load")
+        rows = memory.units[_ROW_BYTES].take(flat >> 4, mode="clip")
+        return layout.scatter(rows.view(np.uint16).reshape(front.n, 8 * count, 8))
+
+    def store(
+        self, front: Front, space: str, address: Array, offset: int, count: int, layout: Fragment,
+        values: list[Array], guard: Mask | None,
+    ) -> None:  # fmt: skip
+        """Store `count` matrices from registers (n, 32)."""
+        memory, flat = self._rows(front, space, address, offset, count, guard, "store")
+        rows = layout.gather(_stacked(values, layout))
+        data = np.ascontiguousarray(np.broadcast_to(rows, (front.n, 8 * count, 8))).view(np.complex128)[..., 0]
+        active = front.full_mask(guard).all(axis=1)
+        memory.units[_ROW_BYTES][flat[active] >> 4] = data[active]
+
+    def _rows(
+        self, front: Front, space: str, address: Array, offset: int, count: int, guard: Mask | None, kind: str
+    ) -> tuple[Space, Flat]:
+        active = front.full_mask(guard)
+        self._require_converged(front, active)
+        lanes = np.zeros_like(active)
+        lanes[:, : 8 * count] = active[:, : 8 * count]
+        memory = self.spaces["shared" if space == "generic" else space]
+        flat = memory.flat(front, np.broadcast_to(address, active.shape), offset, _ROW_BYTES, lanes)
+        if self.batch.observer is not None:
+            self.batch.observer.access(front, memory.name, flat, _ROW_BYTES, lanes, kind)
+        return memory, flat[:, : 8 * count]
+
+    def _require_converged(self, front: Front, active: Mask) -> None:
+        some = active.any(axis=1)
+        partial = some & ~active.all(axis=1)
+        if partial.any():
+            row = int(partial.argmax())
+            lanes = int(active[row].sum())
+            raise self.batch.fault(
+                "divergent-warp", f"{lanes} of 32 lanes execute an instruction of the whole warp", front, (row, 0)
+            )

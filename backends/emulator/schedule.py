@@ -1,0 +1,146 @@
+"""Which front runs next: lowest block first so that threads meet again, with a random choice now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.emulator.faults import LaunchFault
+from backends.findings import Finding
+from backends.emulator.fronts import Front, merged, part_of
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+    from backends.emulator.translate.block import Block
+
+# Always taking the lowest block starves threads for which a spinning one waits; this often another is taken.
+_FAIRNESS_PERIOD = 32
+_CLOCK_PERIOD = 256
+
+
+class Scheduler:
+    """The fronts of a batch that can go on, those that have stepped back, and the budget of the launch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.ready: dict[int, list[Front]] = {}
+        self.deferred: list[Front] = []
+        self.warp_instructions = 0
+        self._steps = 0
+        self._deadline_s = time.monotonic() + batch.settings.time_limit_s
+
+    def push(self, front: Front) -> None:
+        """`front` can go on; past the last block it has ended."""
+        if front.block >= len(self.batch.program.blocks):
+            self.batch.retire(front)
+            return
+        self.ready.setdefault(front.block, []).append(front)
+
+    def defer(self, front: Front) -> None:
+        """`front` can go on, but others first."""
+        self.deferred.append(front)
+
+    def run(self, blocks: tuple[Block, ...]) -> None:
+        """Run until every thread has ended; raises LaunchFault for a deadlock or a spent budget."""
+        while True:
+            front = self._next()
+            if front is not None:
+                self._follow(front, blocks)
+            elif not self._wake():
+                return
+
+    def _next(self) -> Front | None:
+        if not self.ready:
+            return None
+        self._steps += 1
+        if self._steps % _FAIRNESS_PERIOD == 0:
+            self._spend_turn()
+            block = int(self.batch.random.choice(list(self.ready)))
+        else:
+            block = min(self.ready)
+        fronts = self.ready.pop(block)
+        return fronts[0] if len(fronts) == 1 else merged(fronts, self.batch.instances, block)
+
+    def _spend_turn(self) -> None:
+        for front in self.deferred:
+            self.push(front)
+        self.deferred.clear()
+        self.batch.agents.chance()
+
+    def _follow(self, front: Front | None, blocks: tuple[Block, ...]) -> None:
+        """Run a front from block to block while no other has a claim to go first."""
+        while front is not None:
+            block = blocks[front.block]
+            self._account(front, block)
+            front = self._after(front, block.run(self.batch, front))
+            if front is not None and (self.ready or self._steps % _CLOCK_PERIOD == 0):
+                self.push(front)
+                return
+
+    def _account(self, front: Front, block: Block) -> None:
+        self._steps += 1
+        self.warp_instructions += block.length * front.n
+        if self.batch.observer is not None:
+            self.batch.observer.block(front, block.number)
+        if self.warp_instructions > self.batch.settings.instruction_budget:
+            raise self._spent(front, f"more than {self.batch.settings.instruction_budget} warp instructions")
+        if self._steps % _CLOCK_PERIOD == 0 and time.monotonic() > self._deadline_s:
+            raise self._spent(front, f"more than {self.batch.settings.time_limit_s:g} s")
+
+    def _spent(self, front: Front, what: str) -> LaunchFault:
+        self.batch.site = self.batch.program.blocks[front.block].start
+        mask = front.full_mask()
+        lane = np.unravel_index(mask.argmax(), mask.shape)
+        return self.batch.fault("budget-spent", f"the kernel needs {what}; it may never end", front, lane)
+
+    def _after(self, front: Front, following: Any) -> Front | None:
+        if following is None:
+            return self._go(front, front.block + 1)
+        if isinstance(following, int):
+            return self._go(front, following)
+        if isinstance(following, tuple):
+            return self._branch(front, *following)
+        return None
+
+    def _go(self, front: Front, block: int) -> Front | None:
+        if block < len(self.batch.program.blocks):
+            return front.at(block)
+        self.batch.retire(front)
+        return None
+
+    def _branch(self, front: Front, taken: Any, block: int) -> Front | None:
+        if front.mask is not None:
+            taken = taken & front.mask
+        count = int(np.count_nonzero(taken))
+        if count == 0:
+            return self._go(front, front.block + 1)
+        if count == front.lanes():
+            return self._go(front, block)
+        there = part_of(front, taken, block)
+        here = part_of(front, ~taken if front.mask is None else front.mask & ~taken, front.block + 1)
+        for part in (there, here):
+            assert part is not None
+            self.push(part)
+        return None
+
+    def _wake(self) -> bool:
+        """Make something ready again; False when all threads have ended."""
+        batch = self.batch
+        if batch.mbarriers.wake() or self.ready:
+            return True
+        if batch.agents.advance():
+            return True
+        if self.deferred:
+            self._spend_turn()
+            return True
+        if not batch.alive.any():
+            batch.agents.finish()
+            return False
+        raise LaunchFault(self._deadlock())
+
+    def _deadlock(self) -> Finding:
+        waits = [*self.batch.barriers.waiting(), *self.batch.mbarriers.waiting()]
+        message = "no thread can go on: " + ("; ".join(waits) or "all wait")
+        return Finding("deadlock", message, self.batch.program.site(self.batch.site))

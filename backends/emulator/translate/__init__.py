@@ -1,0 +1,1 @@
+"""PTX to Python: each basic block becomes one function of NumPy calls."""
