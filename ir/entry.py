@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 Constant = bool | int | float | str
 
 LANGUAGES = ("triton", "gluon", "cuda")
 SUFFIXES = {".py": "triton", ".cu": "cuda"}
+
+# Swizzles of TMA, widest first; the pattern of each repeats after eight rows. Source: PTX ISA, tensor copies.
+_SWIZZLE_BYTES = (128, 64, 32)
+_SWIZZLE_ROWS = 8
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _CUDA_ENTRY = re.compile(r"[A-Za-z_]\w*(::[A-Za-z_]\w*)*(<[\w:<>,*+/% ()\-]+>)?")
@@ -53,6 +58,21 @@ def literal(value: Constant) -> str:
     ('true', '0.5', 'half')
     """
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shared_layout(block: Sequence[int], element_bits: int) -> str:
+    """Gluon's name of the layout of a descriptor's tile in shared memory: the widest swizzle that the tile allows.
+
+    The rule is that of `NVMMASharedLayout.get_default_for`: the innermost extent is a whole number of swizzles, and
+    there are at least 8 rows.
+
+    >>> shared_layout([128, 64], 16)
+    'NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=16, rank=2)'
+    """
+    row_bytes = block[-1] * element_bits // 8
+    fits = [width for width in _SWIZZLE_BYTES if row_bytes % width == 0 and prod(block[:-1]) >= _SWIZZLE_ROWS]
+    width = fits[0] if fits and len(block) > 1 else 0
+    return f"NVMMASharedLayout(swizzle_byte_width={width}, element_bitwidth={element_bits}, rank={len(block)})"
 
 
 def _is_gluon(source: Path, entry: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ir.diagnostics import fail
 from ir.document import Document, TableReader
-from ir.entry import LANGUAGES, SUFFIXES, Constant, is_entry, language_of, literal, name_expression
+from ir.entry import LANGUAGES, SUFFIXES, Constant, is_entry, language_of, literal, name_expression, shared_layout
 from ir.expression import Expression
 from ir.types import ELEMENT_BITS
 
@@ -67,6 +67,7 @@ class Argument:
     block: tuple[Expression, ...] = ()
     value: Expression | float | None = None
     distribution: Distribution = Distribution("normal")
+    is_gluon: bool = False
 
     @property
     def is_input(self) -> bool:
@@ -94,12 +95,14 @@ class Argument:
         return number if self.dtype.startswith("fp") else int(number)
 
     def triton_type(self, values: Sizes) -> str:
-        """Its type in a Triton signature: `*fp16`, `i32`, `tensordesc<fp16[128, 64]>`."""
+        """Its type in a Triton signature: `*fp16`, `i32`, `tensordesc<fp16[128, 64]>`; Gluon adds the tile's layout."""
         if self.kind == "scalar":
             return self.dtype
         if self.kind == "tensor":
             return f"*{self.dtype}"
-        return f"tensordesc<{self.dtype}{[e.evaluate(values) for e in self.block]}>"
+        block = [e.evaluate(values) for e in self.block]
+        layout = f",{shared_layout(block, self.element_bits)}" if self.is_gluon else ""
+        return f"tensordesc<{self.dtype}{block}{layout}>"
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,7 @@ def _task(document: Document, variant: str) -> Task:
         reference_file=reference_file,
         reference_function=reference_function or "reference",
         targets=_targets(root),
-        arguments=tuple(_argument(row, symbols) for row in root.list_of_tables("argument")),
+        arguments=tuple(_argument(row, symbols, language) for row in root.list_of_tables("argument")),
         constants=constants,
         launch=_LAUNCHES[language](root.table("launch"), symbols),
         compile=_compile(root.table("compile"), constants) if language == "cuda" else CompileOptions(),
@@ -304,7 +307,7 @@ def _sizes(table: TableReader) -> dict[str, tuple[Sizes, ...]]:
     return {key: tuple(row.entries((int,), "an integer") for row in rows[key]) for key in SIZE_SETS}
 
 
-def _argument(table: TableReader, symbols: frozenset[str]) -> Argument:
+def _argument(table: TableReader, symbols: frozenset[str], language: str) -> Argument:
     name, kind = table.text("name"), table.text("kind", "tensor", KINDS)
     scalar = kind == "scalar"
     return Argument(
@@ -317,6 +320,7 @@ def _argument(table: TableReader, symbols: frozenset[str]) -> Argument:
         block=table.expressions("block", symbols) if kind == "descriptor" else (),
         value=table.quantity("value", symbols) if scalar else None,
         distribution=_distribution(table, symbols),
+        is_gluon=language == "gluon",
     )
 
 

@@ -6,8 +6,6 @@ from torch.nn import functional
 
 def reference(u: torch.Tensor, centre: float, side: float) -> dict[str, torch.Tensor]:
     """Return `v` = centre * u + side * (sum of the six neighbours) for u (nz, ny, nx), which is 0 beyond its edges."""
-    p = functional.pad(u, (1, 1, 1, 1, 1, 1))
-    sides = (
-        p[1:-1, 1:-1, :-2] + p[1:-1, 1:-1, 2:] + p[1:-1, :-2, 1:-1] + p[1:-1, 2:, 1:-1] + p[:-2, 1:-1, 1:-1] + p[2:, 1:-1, 1:-1]
-    )  # fmt: skip
-    return {"v": centre * u + side * sides}
+    padded = functional.pad(u, (1, 1, 1, 1, 1, 1))
+    neighbours = [padded.roll(step, axis)[1:-1, 1:-1, 1:-1] for axis in range(3) for step in (-1, 1)]
+    return {"v": centre * u + side * sum(neighbours)}
