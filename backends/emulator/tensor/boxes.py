@@ -20,6 +20,7 @@ _SWIZZLES = {
     MapSwizzle.B32: Swizzle.B32,
     MapSwizzle.B64: Swizzle.B64,
     MapSwizzle.B128: Swizzle.B128,
+    MapSwizzle.B128_ATOM_32B: Swizzle.B128_ATOM_32B,
 }
 # A quiet NaN with all mantissa bits set, by element size.
 _NANS = {2: np.uint16(0x7FFF), 4: np.uint32(0x7FFFFFFF), 8: np.uint64(0x7FFFFFFFFFFFFFFF)}

@@ -169,9 +169,9 @@ def _plan(fragment: Fragment, transposed: bool) -> _Plan:
         run_bytes *= tail.pop()[1]
         inner.pop()
     tiles = ["tile row", "tile column"]
-    names = [*tiles, *(name for name, _ in registers), "n", *(name for name, _ in tail)]
+    names = [*tiles, *(name for name, _ in registers), "instance", *(name for name, _ in tail)]
     first, second = tiles[::-1] if transposed else tiles
-    order = tuple(names.index(name) for name in ("n", first, *outer, second, *inner))
+    order = tuple(names.index(name) for name in ("instance", first, *outer, second, *inner))
     return _Plan(_sizes(registers), _sizes(tail), order, _RUNS[run_bytes], fold, transposed)
 
 

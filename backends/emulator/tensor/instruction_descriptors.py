@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 _FLOATS = {0: "e4m3", 1: "e5m2", 3: "e2m3", 4: "e3m2", 5: "e2m1"}
 _RESULTS = {0: "f16", 1: "f32", 2: "s32"}
@@ -71,7 +72,7 @@ def decode(word: int, kind: str) -> InstructionDescriptor | None:
     return InstructionDescriptor(**common, **(_plain(word, rules) if rules.scales is None else _scaled(word, rules)))
 
 
-def _common(word: int, kind: str, rules: _Kind) -> dict[str, object]:
+def _common(word: int, kind: str, rules: _Kind) -> dict[str, Any]:
     shape = {"m": _field(word, 24, 5) << 4, "n": _field(word, 17, 6) << 3, "k": rules.depth}
     if shape["m"] not in (32, 64, 128, 256):
         raise ValueError(f"instruction descriptor: M (bits 24-28) is {shape['m']}, not 32, 64, 128 or 256")
@@ -90,7 +91,7 @@ def _common(word: int, kind: str, rules: _Kind) -> dict[str, object]:
 _FLAGS = {"negate_a": 13, "negate_b": 14, "transpose_a": 15, "transpose_b": 16}
 
 
-def _plain(word: int, rules: _Kind) -> dict[str, object]:
+def _plain(word: int, rules: _Kind) -> dict[str, Any]:
     _refuse(word, 23, 1, "reserved bit 23 is set")
     _refuse(word, 29, 1, "reserved bit 29 is set")
     result = _look_up(_RESULTS, _field(word, 4, 2), "type of D (bits 4-5)")
@@ -102,7 +103,7 @@ def _plain(word: int, rules: _Kind) -> dict[str, object]:
     return {"d_type": result, "saturate": saturate}
 
 
-def _scaled(word: int, rules: _Kind) -> dict[str, object]:
+def _scaled(word: int, rules: _Kind) -> dict[str, Any]:
     _refuse(word, 3, 1, "reserved bit 3 is set")
     _refuse(word, 31, 1, "k of 96 (bit 31) is not implemented")
     return {

@@ -76,16 +76,15 @@ def _k_major(descriptor: MatrixDescriptor, rows: int, depth_bytes: int) -> Array
 
 
 def _mn_major(descriptor: MatrixDescriptor, row_extent_bytes: int, depth: int) -> Array:
-    """One swizzle span along M or N for each of eight k; the two offsets change places without a swizzle."""
-    if descriptor.swizzle is Swizzle.B128_ATOM_32B:
-        raise ValueError("matrix descriptor: swizzle 128B_ATOM_32B (bits 61-63) is not supported")
+    """One span along M or N for each of eight (32-byte atoms: four) k; without a swizzle the offsets change places."""
     k, unit = np.arange(depth)[:, None], np.arange(row_extent_bytes // UNIT_BYTES)[None, :]
     span_bytes = descriptor.swizzle.row_bytes
     span_units = span_bytes // UNIT_BYTES
     offsets = (descriptor.leading_offset_bytes, descriptor.stride_offset_bytes)
     along_mn, along_k = offsets[::-1] if descriptor.swizzle is Swizzle.NONE else offsets
-    inner = k % ROWS * span_bytes + unit % span_units * UNIT_BYTES
-    return descriptor.start_bytes + unit // span_units * along_mn + k // ROWS * along_k + inner
+    atom = ROWS // 2 if descriptor.swizzle is Swizzle.B128_ATOM_32B else ROWS
+    inner = k % atom * span_bytes + unit % span_units * UNIT_BYTES
+    return descriptor.start_bytes + unit // span_units * along_mn + k // atom * along_k + inner
 
 
 def load_matrix(

@@ -133,19 +133,20 @@ class TensorMap:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one innermost row of the box."""
-        return self.box_shape[0] * self.dtype.bytes
+        """Bytes of one innermost row of the box, or of one pixel of an im2col map."""
+        return self.dtype.bytes * (self.im2col.channels_per_pixel if self.im2col else self.box_shape[0])
 
     @property
     def box_bytes(self) -> int:
-        """Bytes that one tile-mode instruction writes to or reads from shared memory, and reports to its mbarrier."""
-        return prod(self.box_shape) * self.dtype.bytes
+        """Bytes that one instruction writes to or reads from shared memory, and reports to its mbarrier."""
+        rows = self.im2col.pixels_per_column if self.im2col else prod(self.box_shape[1:])
+        return self.row_bytes * rows
 
 
 def validate(m: TensorMap) -> None:
     """Check the rules of the driver. TensorMapError for the first that is broken."""
     _check_ranks(m)
-    for holds, rule, message in (*_address_rules(m), *_box_rules(m), *_swizzle_rules(m)):
+    for holds, rule, message in (*_address_rules(m), *_box_rules(m), *_im2col_rules(m), *_swizzle_rules(m)):
         if not holds:
             raise TensorMapError(rule, message)
 
@@ -180,7 +181,6 @@ def _address_rules(m: TensorMap) -> list[_Rule]:
 
 
 def _box_rules(m: TensorMap) -> list[_Rule]:
-    inner_bytes = m.box[0] * m.dtype.bytes if m.box else 16
     return [
         (all(1 <= b <= 256 for b in m.box), "box-range", f"box sizes {m.box} are not all in 1 to 256"),
         (
@@ -189,9 +189,9 @@ def _box_rules(m: TensorMap) -> list[_Rule]:
             f"element strides {m.element_strides}: 1 to 8",
         ),
         (
-            m.interleave is not Interleave.NONE or inner_bytes % 16 == 0,
+            m.interleave is not Interleave.NONE or m.row_bytes % 16 == 0,
             "box-alignment",
-            f"the innermost box row is {inner_bytes} bytes, no multiple of 16",
+            f"the innermost box row is {m.row_bytes} bytes, no multiple of 16",
         ),
         (
             m.fill is Fill.ZEROS or m.dtype.is_float,
@@ -201,18 +201,42 @@ def _box_rules(m: TensorMap) -> list[_Rule]:
     ]
 
 
+# Range of the corner offsets of an im2col map, by rank.
+_CORNERS = {3: range(-32768, 32768), 4: range(-128, 128), 5: range(-16, 16)}
+
+
+def _im2col_rules(m: TensorMap) -> list[_Rule]:
+    if m.im2col is None:
+        return []
+    corners = (*m.im2col.lower_corner, *m.im2col.upper_corner)
+    allowed = _CORNERS.get(m.rank, range(0))
+    pairs = zip(m.im2col.lower_corner, m.im2col.upper_corner, m.extents[1:-1], strict=False)
+    channels, pixels = m.im2col.channels_per_pixel, m.im2col.pixels_per_column
+    return [
+        (m.rank in _CORNERS, "rank", f"an im2col tensor has 3 to 5 dimensions, not {m.rank}"),
+        (
+            len(corners) == 2 * (m.rank - 2),
+            "rank",
+            f"{len(corners)} corner offsets for {m.rank - 2} spatial dimensions",
+        ),
+        (all(c in allowed for c in corners), "im2col-corner", f"corner offsets {corners} go beyond {allowed}"),
+        (all(low < size + high for low, high, size in pairs), "im2col-corner", "the bounding box has no area"),
+        (1 <= channels <= 256, "im2col-channels", f"{channels} channels per pixel are not in 1 to 256"),
+        (1 <= pixels <= 1024, "im2col-pixels", f"{pixels} pixels per column are not in 1 to 1024"),
+    ]
+
+
 _SPAN_BYTES = {MapSwizzle.B32: 32, MapSwizzle.B64: 64}
 
 
 def _swizzle_rules(m: TensorMap) -> list[_Rule]:
     span_bytes = _SPAN_BYTES.get(m.swizzle, 128)
-    inner_bytes = (m.im2col.channels_per_pixel if m.im2col else m.box[0]) * m.dtype.bytes
     plain = m.swizzle is MapSwizzle.NONE or m.interleave is not Interleave.NONE
     return [
         (
-            plain or inner_bytes <= span_bytes,
+            plain or m.row_bytes <= span_bytes,
             "swizzle-span",
-            f"the innermost box row is {inner_bytes} bytes; swizzle {m.swizzle.name} allows {span_bytes}",
+            f"the innermost box row is {m.row_bytes} bytes; swizzle {m.swizzle.name} allows {span_bytes}",
         ),
         (
             m.interleave is not Interleave.B32 or m.swizzle is MapSwizzle.B32,

@@ -1,4 +1,4 @@
-"""Layouts of tensor memory (128 lanes x 512 columns of 32 bits): tcgen05.ld, .st, .cp, accumulators, A, scale factors."""
+"""Layouts of tensor memory, 128 lanes of 512 columns of 32 bits: tcgen05.ld, .st, .cp, and operands of tcgen05.mma."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOVEMENTS = {
 
 @cache
 def movement(shape: str, count: int) -> Fragment | None:
-    """Layout of `tcgen05.ld` and `.st` of `.{shape}.x{count}` for one warp, as a matrix (rows, columns) of 32-bit cells.
+    """Layout of `tcgen05.ld` and `.st` of `.{shape}.x{count}` for one warp, a matrix (rows, columns) of 32-bit cells.
 
     A load is `scatter(cells)`, cells (n, rows, columns) uint32, and makes registers (count, n, 32); a store is
     `gather(registers)`. For `16x32bx2` the first half of the columns lies at the address and the second at the address
@@ -52,7 +52,7 @@ def unpack_pairs(words: Array) -> Array:
 
 @dataclass(frozen=True)
 class Accumulator:
-    """Where D (m x n) of a tcgen05.mma lies: on `ctas` CTAs, in `lanes` of each, from the address on `columns` columns.
+    """Where D (m x n) of a tcgen05.mma lies: on `ctas` CTAs, in `lanes` of each, on `columns` columns from its address.
 
     `folds` parts of the columns of D lie one below another, in successive lanes. An element takes a column of its own,
     f16 too (in the low half).

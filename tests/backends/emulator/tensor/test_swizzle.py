@@ -16,6 +16,16 @@ from backends.emulator.tensor.swizzle import load_matrix, matrix_units, pattern_
 SPANS = {Swizzle.NONE: 16, Swizzle.B32: 32, Swizzle.B64: 64, Swizzle.B128: 128}
 
 
+def test_a_tile_of_32_byte_atoms_has_four_k_to_an_atom() -> None:
+    descriptor = MatrixDescriptor(2048, 4096, 512, Swizzle.B128_ATOM_32B)
+    units = matrix_units(descriptor, 64, 32, 4, False)
+    assert units.shape == (8, 16)
+    for k, mn in itertools.product(range(8), range(0, 64, 4)):
+        row, atom = k % 4, mn % 32 // 8
+        linear = 2048 + mn // 32 * 4096 + k // 4 * 512 + row * 128 + mn % 8 * 4
+        assert units[k, mn // 4] * 16 == linear + 32 * (atom ^ row)
+
+
 @given(st.integers(0, (1 << 18) - 1), st.sampled_from(list(Swizzle)))
 def test_a_swizzle_is_an_involution_inside_its_pattern(address: int, swizzle: Swizzle) -> None:
     moved = permute(address, swizzle)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backends.emulator.tensor.boxes import extent, gather_rows, load, shared_units, store, tile_box
 from backends.emulator.tensor.descriptors import Swizzle
+from backends.emulator.tensor.im2col import im2col_box
 from backends.emulator.tensor.swizzle import permute
 from backends.emulator.tensor.tensor_map import (
     DataType,
@@ -226,8 +227,8 @@ def test_shared_units_without_a_swizzle_are_a_slice() -> None:
 def test_shared_memory_rules() -> None:
     with pytest.raises(TensorMapError, match="no multiple of 128"):
         shared_units(MATRIX, 64, MATRIX.box_bytes)
-    with pytest.raises(TensorMapError, match="B128_ATOM_32B"):
-        shared_units(replace(MATRIX, swizzle=MapSwizzle.B128_ATOM_32B), 0, MATRIX.box_bytes)
+    with pytest.raises(TensorMapError, match="B128_ATOM_64B"):
+        shared_units(replace(MATRIX, swizzle=MapSwizzle.B128_ATOM_64B), 0, MATRIX.box_bytes)
     with pytest.raises(TensorMapError, match="only full spans of 128"):
         shared_units(replace(MATRIX, box=(32, 8)), 0, 512)
 
@@ -238,6 +239,77 @@ def test_maps_without_tile_rows_are_refused_by_name() -> None:
         tile_box(conv, np.zeros((1, 2), np.int64))
     with pytest.raises(TensorMapError, match="interleave B16"):
         tile_box(replace(MATRIX, interleave=Interleave.B16), np.zeros((1, 2), np.int64))
+
+
+IMAGES = TensorMap(
+    DataType.FLOAT16,
+    0,
+    (16, 7, 6, 3),
+    (32, 224, 1344),
+    (),
+    (1, 1, 1, 1),
+    im2col=Im2col((-1, -1), (-1, -1), 8, 20),
+)
+
+
+def column_by_loops(tensor_map: TensorMap, memory: np.ndarray, start: list[int], offsets: list[int]) -> np.ndarray:
+    """The pixels of one column, by walking the bounding box step by step."""
+    conv = tensor_map.im2col
+    assert conv is not None
+    (w0, h0), (w1, h1) = conv.lower_corner, conv.upper_corner
+    channel, w, h, image = start
+    width, height = tensor_map.extents[1:3]
+    tensor = memory.view(np.uint16).reshape(tensor_map.extents[::-1])
+    out = np.zeros((conv.pixels_per_column, conv.channels_per_pixel), np.uint16)
+    for pixel in out:
+        x, y = w + offsets[0], h + offsets[1]
+        if 0 <= x < width and 0 <= y < height and image < tensor_map.extents[3]:
+            part = tensor[image, y, x, channel : channel + conv.channels_per_pixel]
+            pixel[: len(part)] = part
+        w += tensor_map.element_strides[1]
+        if w > width - 1 + w1:
+            w, h = w0, h + tensor_map.element_strides[2]
+        if h > height - 1 + h1:
+            h, image = h0, image + 1
+    return out
+
+
+@pytest.mark.parametrize("steps", [(1, 1, 1, 1), (1, 2, 2, 1), (1, 2, 1, 1)])
+def test_im2col_columns_against_a_walk(steps: tuple[int, ...]) -> None:
+    tensor_map = replace(IMAGES, element_strides=steps)
+    memory = np.random.default_rng(3).integers(0, 256, 16 * 7 * 6 * 3 * 2).astype(np.uint8)
+    starts = [[0, -1, -1, 0], [8, 1, 1, 1], [12, 5, 3, 2]]
+    offsets = [[0, 0], [2, 1], [2, 2]]
+    box = im2col_box(tensor_map, np.array(starts), np.array(offsets))
+    tiles = load(memory, 0, tensor_map, box)
+    assert tiles.shape == (3, tensor_map.box_bytes)
+    for tile, start, offset in zip(tiles, starts, offsets, strict=True):
+        assert tile.tobytes() == column_by_loops(tensor_map, memory, start, offset).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"im2col": Im2col((-1,), (-1,), 8, 20)}, "rank"),
+        ({"im2col": Im2col((-129, 0), (0, 0), 8, 20)}, "im2col-corner"),
+        ({"im2col": Im2col((0, 0), (-7, 0), 8, 20)}, "im2col-corner"),
+        ({"im2col": Im2col((0, 0), (0, 0), 264, 20)}, "im2col-channels"),
+        ({"im2col": Im2col((0, 0), (0, 0), 8, 1025)}, "im2col-pixels"),
+    ],
+)
+def test_the_rules_of_im2col(changes: dict, rule: str) -> None:
+    with pytest.raises(TensorMapError) as error:
+        encode(replace(IMAGES, **changes))
+    assert error.value.rule == rule
+
+
+def test_im2col_starts_that_the_walk_does_not_visit() -> None:
+    for start in ([0, 6, 0, 0], [0, -2, 0, 0]):
+        with pytest.raises(TensorMapError) as error:
+            im2col_box(IMAGES, np.array([start]), np.zeros((1, 2), np.int64))
+        assert error.value.rule == "im2col-start"
+    with pytest.raises(TensorMapError, match="tiled tensor map"):
+        im2col_box(MATRIX, np.zeros((1, 4)), np.zeros((1, 2)))
 
 
 def test_promotion_changes_no_bytes_moved() -> None:
