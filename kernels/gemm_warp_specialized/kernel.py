@@ -42,8 +42,10 @@ def load_tiles(a_desc, b_desc, a_tiles, b_tiles, full, empty, row, col, steps):
 @gluon.jit
 def ring(a_desc, b_desc, STAGES: gl.constexpr):
     """Shared memory for the tiles, and their barriers."""
-    a_tiles = gl.allocate_shared_memory(a_desc.dtype, [STAGES] + a_desc.block_type.shape, a_desc.layout)
-    b_tiles = gl.allocate_shared_memory(b_desc.dtype, [STAGES] + b_desc.block_type.shape, b_desc.layout)
+    a_shape: gl.constexpr = a_desc.block_type.shape
+    b_shape: gl.constexpr = b_desc.block_type.shape
+    a_tiles = gl.allocate_shared_memory(a_desc.dtype, [STAGES, a_shape[0], a_shape[1]], a_desc.layout)
+    b_tiles = gl.allocate_shared_memory(b_desc.dtype, [STAGES, b_shape[0], b_shape[1]], b_desc.layout)
     full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     for slot in gl.static_range(STAGES):
@@ -81,11 +83,19 @@ def multiply_hopper(c_desc, a_tiles, b_tiles, full, empty, row, col, steps):
 
 
 @gluon.jit
-def gemm_hopper_kernel(a_desc, b_desc, c_desc, STAGES: gl.constexpr):
-    """One tile of c, for a (m, k), b (k, n), c (m, n); the descriptors' blocks are the tiles."""
-    row = gl.program_id(0) * c_desc.block_type.shape[0]
-    col = gl.program_id(1) * c_desc.block_type.shape[1]
-    steps = gl.cdiv(a_desc.shape[1], a_desc.block_type.shape[1])
+def gemm_hopper_kernel(
+    a_desc,
+    b_desc,
+    c_desc,
+    BLOCK_M: gl.constexpr,
+    BLOCK_N: gl.constexpr,
+    BLOCK_K: gl.constexpr,
+    STAGES: gl.constexpr,
+):
+    """One tile of c, for a (m, k), b (k, n), c (m, n)."""
+    row = gl.program_id(0) * BLOCK_M
+    col = gl.program_id(1) * BLOCK_N
+    steps = gl.cdiv(a_desc.shape[1], BLOCK_K)
     a_tiles, b_tiles, full, empty = ring(a_desc, b_desc, STAGES)
     fence_async_shared()
     gl.warp_specialize(
@@ -118,17 +128,25 @@ def finish_blackwell(c_desc, acc, done, row, col):
 
 
 @gluon.jit
-def gemm_blackwell_kernel(a_desc, b_desc, c_desc, STAGES: gl.constexpr):
-    """One tile of c, for a (m, k), b (k, n), c (m, n); the descriptors' blocks are the tiles."""
-    row = gl.program_id(0) * c_desc.block_type.shape[0]
-    col = gl.program_id(1) * c_desc.block_type.shape[1]
-    steps = gl.cdiv(a_desc.shape[1], a_desc.block_type.shape[1])
+def gemm_blackwell_kernel(
+    a_desc,
+    b_desc,
+    c_desc,
+    BLOCK_M: gl.constexpr,
+    BLOCK_N: gl.constexpr,
+    BLOCK_K: gl.constexpr,
+    STAGES: gl.constexpr,
+):
+    """One tile of c, for a (m, k), b (k, n), c (m, n)."""
+    row = gl.program_id(0) * BLOCK_M
+    col = gl.program_id(1) * BLOCK_N
+    steps = gl.cdiv(a_desc.shape[1], BLOCK_K)
     a_tiles, b_tiles, full, empty = ring(a_desc, b_desc, STAGES)
     done = gl.allocate_shared_memory(gl.int64, [1], mbarrier.MBarrierLayout())
     mbarrier.init(done, count=1)
     fence_async_shared()
-    layout: gl.constexpr = TensorMemoryLayout(c_desc.block_type.shape, col_stride=1)
-    acc = allocate_tensor_memory(gl.float32, c_desc.block_type.shape, layout)
+    layout: gl.constexpr = TensorMemoryLayout([BLOCK_M, BLOCK_N], col_stride=1)
+    acc = allocate_tensor_memory(gl.float32, [BLOCK_M, BLOCK_N], layout)
     gl.warp_specialize(
         [
             (finish_blackwell, (c_desc, acc, done, row, col)),
