@@ -160,6 +160,8 @@ def to_json(compiled: Compiled) -> str:
 def from_json(text: str) -> Compiled:
     """The artifact that `to_json` wrote. Raises ValueError, TypeError or KeyError for anything else."""
     data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("an artifact is a JSON object")
     readers = {name: _READERS[name](value) for name, value in data.items() if name in _READERS and value is not None}
     return Compiled(**data | readers)
 

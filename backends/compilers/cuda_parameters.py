@@ -21,6 +21,7 @@ _SCALARS = {"u": "u", "s": "i", "b": "u", "f": "fp"}
 def cuda_parameters(head: Head, arguments: Mapping[str, str], place: Location) -> tuple[Parameter, ...]:
     """Every parameter in the order of PTX; `arguments`: name -> type in order, or none at all.
 
+    Without types a pointer is told from a 64-bit scalar only where PTX has `.ptr`: NVRTC writes it from sm_100 on.
     Raises UserError (`argument-mismatch`) where number or sizes differ from the entry's.
     """
     if not arguments:

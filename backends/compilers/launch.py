@@ -164,7 +164,7 @@ def _value(parameter: Parameter, arguments: Mapping[str, Any], scratch: Mapping[
 
 
 def _plain(_parameter: Parameter, given: Any) -> Value:
-    value: Value = given
+    value: Value = given.data_ptr() if hasattr(given, "data_ptr") else given
     return value
 
 

@@ -90,10 +90,10 @@ def compile_source(
 ) -> Compiled:
     """Compile CUDA C++ for one kernel: a name, or an instance of a template as `sum<float, 256>`.
 
-    `file` is the name of the text in diagnostics and line information. `arguments`: name -> type in order (`*fp16`,
-    `i32`), since PTX keeps neither; without them a parameter is called by its position. Raises UserError: cuda-error
-    at the lines of the text, unknown-kernel, unknown-architecture, argument-mismatch, missing-part (exit code 4);
-    CompileTimeoutError, which NVRTC heeds between its phases only.
+    `file` is the name of the text in diagnostics and, made absolute, in line information. `arguments`: name -> type
+    in order (`*fp16`, `i32`), since PTX keeps neither; without them a parameter is called by its position.
+    Raises UserError: cuda-error at the lines of the text, unknown-kernel, unknown-architecture, argument-mismatch,
+    missing-part (exit code 4); CompileTimeoutError, which NVRTC heeds between its phases only.
     """
     target, told = full_name(architecture), dict(arguments or {})
 
@@ -105,7 +105,7 @@ def compile_source(
     if headers is None:
         return make()
     named = [*options.arguments(target), nvrtc_version(), entry, file, text]
-    return cached(cache, [*named, str(sorted(headers.items())), str(list(told.items()))], make)
+    return cached(cache, [*named, _full(file), str(sorted(headers.items())), str(list(told.items()))], make)
 
 
 def nvrtc_version() -> str:
@@ -181,6 +181,11 @@ class _Deadline:
         return int(self.passed)
 
 
+def _full(file: str) -> str:
+    """The name that `.file` lines of the PTX have for a source."""
+    return str(Path(file).absolute())
+
+
 def _check(nvrtc: Any, status: Any, call: str) -> None:
     """Calls that fail for no reason of the user."""
     if int(status) != 0:
@@ -233,7 +238,7 @@ def _artifact(
         static_smem_bytes=resources.static_smem_bytes if resources else 0,
         cluster=head.cluster,
         resources=resources,
-        sources={**source_texts(built.ptx), file: text},
+        sources={**source_texts(built.ptx), _full(file): text},
         versions={"nvrtc": nvrtc_version()},
         options={name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
         warnings=warnings_of(built.log, file),

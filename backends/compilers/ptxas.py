@@ -19,11 +19,12 @@ from backends.compilers.entry_header import ptx_version
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError, fail, missing
 
 DEFAULT_TIMEOUT_S = 120.0
+_DEFAULT_LEVEL = 3
 # From this capability on Triton brings a newer assembler of another name.
 _NEWER_FROM = 90
 _RELEASE = re.compile(r"release (\d+)\.(\d+)")
-_ERROR = re.compile(r"^ptxas (?P<file>.*?), line (?P<line>\d+); (?P<kind>error|fatal)\s*:\s*(?P<text>.*)$")
-_PLACELESS = re.compile(r"^ptxas (?:fatal|error)\s*:\s*(?P<text>.*)$")
+_ERROR = re.compile(r"^ptxas\S* (?P<file>.*?), line (?P<line>\d+); (?P<kind>error|fatal)\s*:\s*(?P<text>.*)$")
+_PLACELESS = re.compile(r"^ptxas\S* (?:fatal|error)\s*:\s*(?P<text>.*)$")
 _ENTRY = re.compile(r"(?:Compiling entry function|Function properties for) '?([\w$]+)'?")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
@@ -51,7 +52,7 @@ class AssemblerOptions:
 
     line_info: bool = True
     fuse: bool = True
-    level: int = 3
+    level: int = _DEFAULT_LEVEL
     max_registers: int | None = None
     extra: tuple[str, ...] = ()
 
@@ -61,7 +62,7 @@ class AssemblerOptions:
         return (
             *(("-lineinfo",) if self.line_info else ()),
             *(() if self.fuse else ("--fmad=false",)),
-            f"--opt-level={self.level}",
+            *(() if self.level == _DEFAULT_LEVEL else (f"--opt-level={self.level}",)),
             *(() if self.max_registers is None else (f"--maxrregcount={self.max_registers}",)),
             *self.extra,
         )

@@ -270,7 +270,7 @@ def _artifact(kernel: Unwrapped, request: Request, lowered: Lowered) -> Compiled
         constants=_constants(kernel, request),
         sources=source_texts(ptx),
         versions={"triton": adaptor.require_triton().__version__},
-        options={name: told[name] for name in _TOLD if name in told},
+        options={name: told[name] for name in _TOLD if name in told} | {"num_warps": request.num_warps},
     )
 
 
