@@ -57,6 +57,11 @@ def encode(values: Array, name: str) -> Array:
     return encoder(values)
 
 
+def from_container(octets: Array, name: str) -> Array:
+    """Bits of elements that lie one in a byte, as operands of `mma.sync.kind::f8f6f4`: e2m1 in the middle four bits."""
+    return octets >> 2 & 15 if name == "e2m1" else octets
+
+
 def _decode_f16(bits: Array) -> Array:
     return bits.view(np.float16).astype(np.float32)
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backends.emulator.tensor.fragments import Fragment
+
+Array = NDArray[Any]
 
 # Types of A and B (first column) and the depths k that mma.sync has for them, by rows m of the tile (n is always 8).
 _DEPTHS: dict[tuple[int, str], tuple[int, ...]] = {
@@ -12,6 +18,8 @@ _DEPTHS: dict[tuple[int, str], tuple[int, ...]] = {
     (16, "tf32"): (4, 8),
     **{(16, name): (16, 32) for name in ("s8", "u8", "e4m3", "e5m2")},
     **{(16, name): (32, 64) for name in ("s4", "u4")},
+    **{(16, name): (32,) for name in ("e2m3", "e3m2")},
+    (16, "e2m1"): (32, 64),
     (16, "b1"): (128, 256),
     (16, "f64"): (4, 8, 16),
     **{(8, name): (16,) for name in ("s8", "u8")},
@@ -20,14 +28,15 @@ _DEPTHS: dict[tuple[int, str], tuple[int, ...]] = {
     (8, "f64"): (4,),
 }
 _BITS = {"f64": 64, "tf32": 32, "f32": 32, "s32": 32, "f16": 16, "bf16": 16, "b1": 1, "s4": 4, "u4": 4}
-_BITS |= dict.fromkeys(("s8", "u8", "e4m3", "e5m2"), 8)
+_BITS |= dict.fromkeys(("s8", "u8", "e4m3", "e5m2", "e2m3", "e3m2"), 8)
 
 
 @cache
 def mma(m: int, n: int, k: int, operand: str, element: str) -> Fragment | None:
     """Layout of operand `a` (m x k), `b` (k x n), or `c`/`d` (m x n) of `mma.sync.m..n..k..` for one element type.
 
-    None for a shape or type that the instruction does not have here (`m8n8k4.f16` among them).
+    Elements of 6 bits, and e2m1 with k = 32, lie one in a byte (`elements.from_container` takes them out); e2m1 with
+    k = 64 is packed. None for a shape or type that the instruction does not have here (`m8n8k4.f16` among them).
     """
     if n != 8 or m not in (8, 16):
         return None
@@ -35,7 +44,13 @@ def mma(m: int, n: int, k: int, operand: str, element: str) -> Fragment | None:
         return _accumulator(m, element)
     if k not in _DEPTHS.get((m, element), ()):
         return None
-    return _multiplicand(m, k, operand, _BITS[element])
+    return _multiplicand(m, k, operand, _bits(element, k))
+
+
+def _bits(element: str, k: int) -> int:
+    if element == "e2m1":
+        return 4 if k == 64 else 8
+    return _BITS[element]
 
 
 def _multiplicand(m: int, k: int, operand: str, bits: int) -> Fragment:
@@ -70,3 +85,31 @@ def matrix_rows(count: int, transpose: bool) -> Fragment | None:
         return None
     target = "q t e / g" if transpose else "q g / t e"
     return Fragment(f"q{count} / g8 t4 / e2 -> {target}", 16)
+
+
+@cache
+def byte_rows(count: int) -> Fragment | None:
+    """Layout of `ldmatrix.m8n16.x{count}.b8x16` as a matrix of 8 * count rows of 16 bytes, one row to an address.
+
+    A load is `scatter` of the rows (n, 8 * count, 16) uint8 that `decompress` makes of the 16 bytes at each address.
+    """
+    if count not in (1, 2, 4):
+        return None
+    return Fragment(f"q{count} / g8 t4 / e4 -> q g / t e", 8)
+
+
+def decompress(rows: Array, source: str) -> Array:
+    """16 bytes (..., 16) uint8 in a padded format -> 16 elements, one in the low bits of each byte (..., 16).
+
+    `b4x16_p64` is 16 elements of 4 bits and 64 bits of padding, `b6x16_p32` 16 of 6 bits and 32 bits of padding.
+    KeyError for another format.
+    """
+    bits = {"b4x16_p64": 4, "b6x16_p32": 6}[source]
+    digits = np.unpackbits(rows[..., : 2 * bits], axis=-1, bitorder="little").reshape(*rows.shape[:-1], 16, bits)
+    return np.packbits(digits, axis=-1, bitorder="little")[..., 0]
+
+
+def transpose(registers: Array) -> Array:
+    """`movmatrix.m8n8.trans.b16`: registers (1, n, 32) uint32 of an 8 x 8 matrix -> those of its transpose."""
+    layout = Fragment("/ g8 t4 / e2 -> g / t e", 16)
+    return layout.scatter(layout.gather(registers).transpose(0, 2, 1))

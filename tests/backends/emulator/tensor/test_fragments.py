@@ -10,15 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.emulator.tensor.fragments import Fragment
-from backends.emulator.tensor.warp_fragments import matrix_rows, mma
+from backends.emulator.tensor.warp_fragments import byte_rows, decompress, matrix_rows, mma, transpose
 from backends.emulator.tensor.warpgroup_fragments import depth, wgmma_a, wgmma_accumulator, widths
 
-BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "s8": 8, "u8": 8, "s4": 4, "u4": 4, "b1": 1, "f64": 64}
+BITS = {
+    "e2m3": 8,
+    "e3m2": 8,
+    "e2m1": 4,
+    "f16": 16,
+    "bf16": 16,
+    "tf32": 32,
+    "e4m3": 8,
+    "e5m2": 8,
+    "s8": 8,
+    "u8": 8,
+    "s4": 4,
+    "u4": 4,
+    "b1": 1,
+    "f64": 64,
+}
 SHAPES = [
     *((16, k, t) for t in ("f16", "bf16") for k in (8, 16)),
     *((16, k, "tf32") for k in (4, 8)),
     *((16, k, t) for t in ("s8", "u8", "e4m3", "e5m2") for k in (16, 32)),
     *((16, k, t) for t in ("s4", "u4") for k in (32, 64)),
+    (16, 32, "e2m3"),
+    (16, 64, "e2m1"),
     *((16, k, "b1") for k in (128, 256)),
     *((16, k, "f64") for k in (4, 8, 16)),
     (8, 16, "s8"),
@@ -143,6 +160,39 @@ def test_ldmatrix_rows(count: int) -> None:
         assert b[q, n, lane] == tile[2 * thread, group] | tile[2 * thread + 1, group] << 16
     assert (plain.gather(a) == rows).all() and (transposed.gather(b) == rows).all()
     assert matrix_rows(3, False) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_ldmatrix_rows_of_bytes(count: int) -> None:
+    rows = np.random.default_rng(count).integers(0, 256, (2, 8 * count, 16)).astype(np.uint8)
+    fragment = byte_rows(count)
+    assert fragment is not None and byte_rows(3) is None
+    registers = fragment.scatter(rows)
+    for q, lane in itertools.product(range(count), range(32)):
+        group, thread = divmod(lane, 4)
+        assert registers[q, 1, lane].tobytes() == rows[1, 8 * q + group, 4 * thread : 4 * thread + 4].tobytes()
+
+
+@pytest.mark.parametrize(("source", "bits"), [("b4x16_p64", 4), ("b6x16_p32", 6)])
+def test_decompression_of_padded_rows(source: str, bits: int) -> None:
+    rows = np.random.default_rng(bits).integers(0, 256, (3, 8, 16)).astype(np.uint8)
+    found = decompress(rows, source)
+    number = int.from_bytes(rows[2, 5].tobytes(), "little")
+    assert found[2, 5].tolist() == [number >> bits * i & ((1 << bits) - 1) for i in range(16)]
+
+
+def test_movmatrix_transposes() -> None:
+    layout = matrix_rows(1, False)
+    assert layout is not None
+    matrix = np.random.default_rng(9).integers(0, 1 << 16, (4, 8, 8)).astype(np.uint16)
+    turned = transpose(layout.scatter(matrix))
+    assert turned.shape == (1, 4, 32)
+    assert (layout.gather(turned) == matrix.transpose(0, 2, 1)).all()
+
+
+def test_e2m1_takes_a_byte_in_the_shallow_shape() -> None:
+    fragment = mma(16, 8, 32, "a", "e2m1")
+    assert fragment is not None and fragment == mma(16, 8, 32, "a", "e4m3")
 
 
 def test_tiles_are_placed_side_by_side() -> None:

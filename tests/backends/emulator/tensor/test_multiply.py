@@ -121,6 +121,12 @@ def test_tf32_ignores_the_low_bits() -> None:
     assert elements.decode(one, "tf32").tolist() == [1.0]
 
 
+def test_e2m1_lies_in_the_middle_of_its_byte() -> None:
+    octets = np.arange(16, dtype=np.uint8) << 2
+    assert elements.from_container(octets, "e2m1").tolist() == list(range(16))
+    assert elements.from_container(octets, "e4m3") is octets
+
+
 def test_unknown_types_are_none_or_key_errors() -> None:
     assert elements.find("f8") is None
     with pytest.raises(KeyError):

@@ -183,6 +183,25 @@ def test_instruction_descriptors_of_other_kinds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "word", "types"),
+    [
+        ("f16", 68222992, ("f16", "f16", "f32")),
+        ("f16", 68224144, ("bf16", "bf16", "f32")),
+        ("f16", 68222976, ("f16", "f16", "f16")),
+        ("f8f6f4", 68222992, ("e4m3", "e4m3", "f32")),
+        ("f8f6f4", 68224144, ("e5m2", "e5m2", "f32")),
+        ("tf32", 68159760, ("tf32", "tf32", "f32")),
+        ("i8", 68224160, ("s8", "s8", "s32")),
+    ],
+)
+def test_words_that_triton_emits_for_a_64_by_64_tile(kind: str, word: int, types: tuple[str, str, str]) -> None:
+    found = decode(word, kind)
+    assert found is not None and (found.m, found.n) == (64, 64)
+    assert (found.a_type, found.b_type, found.d_type) == types
+    assert found.transpose_b == (kind != "tf32") and not found.transpose_a
+
+
+@pytest.mark.parametrize(
     ("kind", "word", "message"),
     [
         ("f16", 1 << 2, "sparsity"),
