@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 TF32_MASK = np.uint32(0xFFFFE000)  # sign, 8 exponent and 10 mantissa bits; the tensor core does not read the rest
+_F16_INFINITY = 0x7C00
+_MANTISSA_GAP = 23 - 10
+_BIAS_GAP = np.float32(2.0 ** (127 - 15))
+_F16_FIELDS = np.int32(0x8FFFE000 - (1 << 32))  # sign, five exponent and ten mantissa bits of f16, in their f32 places
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,17 @@ def from_container(octets: Array, name: str) -> Array:
 
 
 def _decode_f16(bits: Array) -> Array:
-    return bits.view(np.float16).astype(np.float32)
+    """The fields of f16 moved to those of f32, and the exponent bias made good by a product: faster than NumPy's cast.
+
+    The product is exact, of subnormals too; only infinities and NaNs need the cast.
+    """
+    if (bits & np.uint16(0x7FFF)).max(initial=0) >= _F16_INFINITY:
+        return bits.view(np.float16).astype(np.float32)
+    wide = bits.view(np.int16).astype(np.int32)  # the copies of the sign are masked out again
+    np.left_shift(wide, _MANTISSA_GAP, out=wide)
+    np.bitwise_and(wide, _F16_FIELDS, out=wide)
+    values = wide.view(np.float32)
+    return np.multiply(values, _BIAS_GAP, out=values)
 
 
 def _encode_f16(values: Array) -> Array:

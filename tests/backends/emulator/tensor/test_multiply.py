@@ -121,6 +121,16 @@ def test_tf32_ignores_the_low_bits() -> None:
     assert elements.decode(one, "tf32").tolist() == [1.0]
 
 
+def test_every_half_precision_number_is_decoded_exactly() -> None:
+    bits = np.arange(1 << 16).astype(np.uint16)
+    finite = bits[bits & 0x7C00 != 0x7C00]
+    for codes in (bits, finite, finite[::3], finite[:60000].reshape(3, 100, 200).transpose(0, 2, 1), finite[:0]):
+        found = elements.decode(codes, "f16")
+        expected = codes.view(np.float16).astype(np.float32)
+        assert found.shape == codes.shape
+        assert (found.view(np.uint32) == expected.view(np.uint32)).all()
+
+
 def test_e2m1_lies_in_the_middle_of_its_byte() -> None:
     octets = np.arange(16, dtype=np.uint8) << 2
     assert elements.from_container(octets, "e2m1").tolist() == list(range(16))
