@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.compilers.architecture import capability_of
-from backends.compilers.artifact import Resources
+from backends.compilers.artifact import Compiled, Resources
 from backends.compilers.entry_header import ptx_version
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError, fail, missing
 
@@ -102,6 +102,19 @@ def assemble(
         if run.returncode != 0:
             raise _refusal(ptx, file, log, run.returncode)
         return Assembled(target.read_bytes(), parse_resources(log), ".".join(map(str, tool_release(chosen))), log)
+
+
+def with_machine_code(artifact: Compiled, assembled: Assembled) -> Compiled:
+    """The artifact with what the assembler made of its PTX."""
+    resources = assembled.resources[artifact.entry]
+    return replace(
+        artifact,
+        cubin=assembled.cubin,
+        resources=resources,
+        static_smem_bytes=resources.static_smem_bytes,
+        versions={**artifact.versions, "ptxas": assembled.version},
+        log=assembled.log,
+    )
 
 
 def run_tool(arguments: list[str], timeout_s: float, place: Location | None = None) -> subprocess.CompletedProcess[str]:

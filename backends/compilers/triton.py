@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backends.compilers import triton_adaptor as adaptor
@@ -12,7 +12,7 @@ from backends.compilers.architecture import capability_of, full_name
 from backends.compilers.artifact import Compiled, Scratch
 from backends.compilers.cache import Cache, cached
 from backends.compilers.entry_header import read_head, source_texts
-from backends.compilers.ptxas import DEFAULT_TIMEOUT_S, Assembled, AssemblerOptions, assemble
+from backends.compilers.ptxas import DEFAULT_TIMEOUT_S, Assembled, AssemblerOptions, assemble, with_machine_code
 from backends.compilers.triton_adaptor import Lowered, Request
 from backends.compilers.triton_errors import told_to_the_user
 from backends.compilers.triton_function import Unwrapped, constant_value, unwrap
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ir.task import Argument, Sizes, Task
 
 WARP_THREADS = 32
-# Works around faulty register allocation in ptxas 13; Triton passes it too.
-_EXTRA = {"3.9": ("--regAllocOptLevel=2",)}
 # Options of Triton's backend that are told apart in an artifact; the rest follows from them and the version.
 _TOLD = ("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "ptx_options", "debug")
 
@@ -226,23 +224,9 @@ def _compiled(kernel: Unwrapped, request: Request, options: TritonOptions) -> Co
     return with_machine_code(artifact, _assembled(artifact, request, lowered, options.timeout_s))
 
 
-def with_machine_code(artifact: Compiled, assembled: Assembled) -> Compiled:
-    """The artifact with what the assembler made of its PTX."""
-    resources = assembled.resources[artifact.entry]
-    return replace(
-        artifact,
-        cubin=assembled.cubin,
-        resources=resources,
-        static_smem_bytes=resources.static_smem_bytes,
-        versions={**artifact.versions, "ptxas": assembled.version},
-        log=assembled.log,
-    )
-
-
 def _assembled(artifact: Compiled, request: Request, lowered: Lowered, timeout_s: float) -> Assembled:
-    version = ".".join(artifact.versions["triton"].split(".")[:2])
     given = str(lowered.metadata.get("ptx_options") or "").split()
-    extra = (*_EXTRA.get(version, ()), *given)
+    extra = (*adaptor.assembler_flags(request.capability), *given)
     options = AssemblerOptions(fuse=bool(lowered.metadata["enable_fp_fusion"]), extra=extra)
     tool = adaptor.ptxas_path(request.capability)
     return assemble(artifact.ptx, artifact.architecture, options, f"{artifact.entry}.ptx", timeout_s, tool)

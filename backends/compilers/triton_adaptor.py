@@ -15,6 +15,8 @@ from ir.diagnostics import fail, missing
 
 # Attribute on the module whose only purpose is to make it invalid, see `generic_text`.
 _MARK = "printed-generically"
+# Works around faulty register allocation in ptxas 13; versions of Triton that bring it pass this.
+_REGISTER_WORKAROUND = "--regAllocOptLevel=2"
 # Options on which the TTIR does not depend; to give them silences Triton's advice about its future default.
 FIXED_OPTIONS = {"enable_fp_fusion": True}
 
@@ -151,6 +153,11 @@ def ptxas_path(capability: int) -> str:
 
     backend(capability)
     return str(get_ptxas(capability).path)
+
+
+def assembler_flags(capability: int) -> tuple[str, ...]:
+    """What the installed Triton passes to the assembler beyond the options of a kernel."""
+    return (_REGISTER_WORKAROUND,) if _REGISTER_WORKAROUND in inspect.getsource(backend(capability).make_cubin) else ()
 
 
 def bind(function: Any, arguments: Mapping[str, Any], capability: int) -> tuple[dict[str, Any], list[tuple[Any, Any]]]:

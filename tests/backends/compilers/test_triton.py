@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 SOURCES = Path(__file__).parent / "sources"
 GEMM = load_task(ROOT / "kernels" / "gemm")
 SIZES = {"M": 256, "N": 384, "K": 512}
+SMALL_TILE = {"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}
 TILE = "tensordesc<fp16[64, 64],NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=16, rank=2)>"
 
 
@@ -71,18 +72,20 @@ def test_other_architectures(architecture: str) -> None:
     assert found.architecture.startswith(architecture) and found.cubin is not None
 
 
-@pytest.mark.parametrize("capability", [80, 90, 100])
+UNALIGNED = {"a_ptr": Tensor("torch.bfloat16", 264), "b_ptr": Tensor("torch.bfloat16")}
+
+
 @pytest.mark.parametrize(
-    "changed",
-    [{}, {"m": 1}, {"n": 2**33}, {"a_ptr": Tensor("torch.bfloat16", 264), "b_ptr": Tensor("torch.bfloat16")}],
-    ids=["plain", "one", "long", "unaligned"],
+    ("capability", "changed"),
+    [(80, {}), (90, {"m": 1}), (90, {"n": 2**33}), (100, {}), (120, UNALIGNED)],
+    ids=["plain", "one", "long", "blackwell", "unaligned"],
 )
 def test_the_code_is_that_of_tritons_launcher(
     capability: int, changed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     kernel = import_file(GEMM.source).gemm_kernel
-    arguments = _gemm_arguments(**changed)
+    arguments = _gemm_arguments(**SMALL_TILE, **changed)
     kernel.device_caches.clear()
     with _pretended_driver(capability):
         theirs = kernel.run(**arguments, grid=(1,), warmup=True, num_warps=4, num_stages=2)
