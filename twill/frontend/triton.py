@@ -113,10 +113,8 @@ def load_task_folder(path: Path, variant: str, options: FrontendOptions) -> Kern
     task = load_task(path)
     task = task.variant(variant) if variant else task
     if task.language == "cuda":
-        remedy = "compile it to PTX and give that file"
-        raise fail(
-            "cuda-source", f"{task.source} is CUDA C++, which twill does not read", task.document.place(), remedy
-        )
+        message = f"{task.source} is CUDA C++, which twill does not read"
+        raise fail("cuda-source", message, task.document.place("source"), "compile it to PTX and give that file")
     kernel = find_kernel(import_file(task.source), task.entry, Location(str(task.source)))
     return load_function(kernel, options, task_choice(task))
 

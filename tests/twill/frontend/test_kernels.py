@@ -17,7 +17,7 @@ from ir.types import Type
 from twill.frontend.load import load_kernel
 
 KERNELS = Path(__file__).parents[3] / "kernels"
-TRITON_TASKS = sorted(p.parent for p in KERNELS.glob("*/task.toml") if load_task(p).source.suffix == ".py")
+TRITON_TASKS = sorted(p.parent for p in KERNELS.glob("*/task.toml") if load_task(p).language == "triton")
 GOLDEN_TRITON = "3.9"
 
 
