@@ -59,7 +59,7 @@ def _integer_to_integer(op: Opcode) -> LaneFunction:
 
 def _value(of: str, ftz: bool) -> Compute:
     """What reads a float source: as float16, float32 or float64 values."""
-    return _chain(widen_bf16 if of == "bf16" else None, flush if ftz and of in ("f32", "f16") else None)
+    return _chain(widen_bf16 if of == "bf16" else None, flush if ftz and of == "f32" else None)
 
 
 def _not_a_number(source: str, target: np.dtype[Any]) -> int:
@@ -125,7 +125,7 @@ def _integer_to_float(op: Opcode) -> LaneFunction:
         convert: Compute = (lambda x: x.astype(np.float64)) if exact else _integer_to_float64(mode)
     else:
         convert = _chain(_integer_value, _encoder(to, mode))
-    return LaneFunction((of,), (to,), returning(_chain(convert, saturate if op.has("sat") else None)))
+    return LaneFunction((of,), (to,), returning(_chain(convert, _after(op, to))))
 
 
 _WIDENING = {("f32", "f16"), ("f64", "f16"), ("f64", "f32")}
@@ -140,6 +140,8 @@ _NEAREST: dict[tuple[str, str], Compute] = {
 def _resize(to: str, of: str, mode: str, satfinite: bool) -> Compute:
     """Change the format of a value, rounding in `mode`."""
     dtype = storage(to)
+    if of == "bf16" and to in ("f32", "f64"):
+        return _NEAREST[to, of]
     if (to, of) in _WIDENING or (mode == "rn" and not satfinite and to in ("f16", "f32") and of in ("f32", "f64")):
         return lambda x: x.astype(dtype)
     if mode == "rn" and not satfinite and (to, of) in _NEAREST:
@@ -175,7 +177,7 @@ def _float_to_float(op: Opcode) -> LaneFunction:
         plain = _cast(storage(to))
         strict = None if to == "f64" else returning(_chain(convert, canonical))
         return LaneFunction((of,), (to,), plain, is_ufunc_like=True, strict=strict)
-    if (to, of) == ("f32", "bf16") and not modified:
+    if (to, of) == ("f32", "bf16") and not modified:  # exact in any rounding mode
         return LaneFunction((of,), (to,), widen_bf16, True, strict=returning(_chain(widen_bf16, canonical)))
     return LaneFunction((of,), (to,), returning(_chain(_before(op, of), convert, _canonical(to), _after(op, to))))
 
@@ -194,7 +196,8 @@ def _same_format(op: Opcode) -> LaneFunction:
     return LaneFunction((of,), (to,), returning(lambda x: compute(np.array(x))))
 
 
-def _build(op: Opcode) -> LaneFunction:
+def build(op: Opcode) -> LaneFunction:
+    """The conversion that `op` names, of one value."""
     to, of = op.parts[-2:]
     if to == of and to in FLOATS:
         return _same_format(op)
@@ -229,20 +232,26 @@ _WHOLE = "(.rni|.rzi|.rmi|.rpi)"
 _ROUND = "(.rn|.rz|.rm|.rp)"
 
 FORMS: Forms = {
-    f"cvt[.sat]{_INTEGERS}{_INTEGERS}": _build,
-    f"cvt{_WHOLE}[.ftz][.sat]{_INTEGERS}.f32": _build,
-    f"cvt{_WHOLE}[.sat]{_INTEGERS}(.f16|.f64|.bf16)": _build,
-    f"cvt{_WHOLE}[.ftz][.sat].f32.f32": _build,
-    f"cvt{_WHOLE}[.sat](.f16.f16|.f64.f64|.bf16.bf16)": _build,
-    f"cvt{_ROUND}[.sat](.f16|.bf16|.f32|.f64){_INTEGERS}": _build,
-    "cvt[.ftz][.sat](.f32.f32|.f32.f16|.f64.f32)": _build,
-    "cvt[.sat](.f16.f16|.bf16.bf16|.f64.f64|.f64.f16|.f32.bf16|.f64.bf16)": _build,
-    f"cvt{_ROUND}[.ftz][.sat](.f16.f32|.f32.f64)": _build,
-    f"cvt{_ROUND}[.sat](.f16.f64|.bf16.f64|.bf16.f32|.bf16.f16|.f16.bf16)": _build,
-    "cvt(.rn|.rz)[.relu].satfinite(.f16.f32|.bf16.f32)": _build,
-    "cvt(.rn|.rz).relu[.satfinite](.f16.f32|.bf16.f32)": _build,
-    "cvt.rna[.satfinite].tf32.f32": _build,
-    "cvt(.rn|.rz)[.satfinite][.relu].tf32.f32": _build,
+    f"cvt[.sat]{_INTEGERS}{_INTEGERS}": build,
+    f"cvt{_WHOLE}[.ftz][.sat]{_INTEGERS}.f32": build,
+    f"cvt{_WHOLE}[.sat]{_INTEGERS}(.f16|.f64)": build,
+    f"cvt{_WHOLE}[.sat](.u16|.s16|.u32|.s32|.u64|.s64).bf16": build,
+    f"cvt{_WHOLE}[.ftz][.sat].f32.f32": build,
+    f"cvt{_WHOLE}[.sat](.f16.f16|.f64.f64|.bf16.bf16)": build,
+    f"cvt{_ROUND}[.sat](.f16|.bf16|.f64){_INTEGERS}": build,
+    f"cvt{_ROUND}[.ftz][.sat].f32{_INTEGERS}": build,
+    "cvt[.ftz][.sat](.f32.f32|.f32.f16|.f64.f32)": build,
+    "cvt[.sat](.f16.f16|.bf16.bf16|.f64.f64|.f64.f16)": build,
+    "cvt[.rn|.rz|.rm|.rp][.ftz][.sat].f32.bf16": build,
+    "cvt[.rn|.rz|.rm|.rp][.sat].f64.bf16": build,
+    f"cvt{_ROUND}[.ftz][.sat](.f16.f32|.f32.f64)": build,
+    f"cvt{_ROUND}[.ftz][.sat].bf16.f32": build,
+    f"cvt{_ROUND}[.sat](.f16.f64|.bf16.f64|.bf16.f16|.f16.bf16)": build,
+    "cvt(.rn|.rz)[.relu].satfinite(.f16.f32|.bf16.f32)": build,
+    "cvt(.rn|.rz).relu[.satfinite](.f16.f32|.bf16.f32)": build,
+    "cvt.rna[.satfinite].tf32.f32": build,
+    "cvt(.rn|.rz)[.satfinite][.relu].tf32.f32": build,
+    "cvt(.rn|.rz).relu.satfinite.tf32.f32": build,
     "cvt.pack.sat(.u16|.s16).s32": lambda op: _pack(Opcode(op.text + ".b32")),
     "cvt.pack.sat(.u2|.s2|.u4|.s4|.u8|.s8).s32.b32": _pack,
 }

@@ -34,13 +34,15 @@ def relu(x: Array) -> Array:
     return np.maximum(x, zero) + zero
 
 
+_NAN_BITS = {2: np.uint16(0x7FFF), 4: np.uint32(0x7FFFFFFF)}
+
+
 def canonical(x: Array) -> Array:
     """Give every NaN of a float32 or float16 array the bits that PTX gives its NaN results, in place."""
     array = np.asarray(x)
     nan = np.isnan(array)
     if nan.any():
-        bits, code = array.view(f"u{array.dtype.itemsize}"), 0x7FFFFFFF if array.dtype == np.float32 else 0x7FFF
-        np.copyto(bits, bits.dtype.type(code), where=nan)
+        np.copyto(_bits(array), _NAN_BITS[array.dtype.itemsize], where=nan)
     return array
 
 
@@ -156,7 +158,11 @@ def _mixed(op: Opcode) -> LaneFunction:
     """add and sub with a half-precision first source and a float32 second one."""
     plain = arithmetic(2)(Opcode(op.text.removesuffix(f".{op.type}")))
     widen = WIDEN[op.type]
-    return LaneFunction((op.type, "f32"), ("f32",), lambda a, c, out=None: plain.apply(widen(a), c, out=out))
+
+    def apply(a: Array, c: Array, out: Array = None) -> Array:
+        return canonical(plain.apply(widen(a), c, out=out))
+
+    return LaneFunction((op.type, "f32"), ("f32",), apply)
 
 
 def _sign_bits(apply: Apply, bf16: Apply) -> Builder:

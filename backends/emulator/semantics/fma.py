@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.emulator.semantics import double
 from backends.emulator.semantics.exact import odd_sum, to_odd, two_sum
-from backends.emulator.semantics.floating import DIRECTED, WIDEN, directed_f32, lane_function
+from backends.emulator.semantics.floating import DIRECTED, WIDEN, canonical, directed_f32, lane_function
 from backends.emulator.semantics.forms import Forms, Opcode
 from backends.emulator.semantics.types import LaneFunction, returning
 
@@ -68,14 +68,13 @@ def _mixed(op: Opcode) -> LaneFunction:
     widen = WIDEN[op.type]
 
     def apply(a: Array, b: Array, c: Array, out: Array = None) -> Array:
-        return plain.apply(widen(a), widen(b), c, out=out)
+        return canonical(plain.apply(widen(a), widen(b), c, out=out))
 
     return LaneFunction((op.type, op.type, "f32"), ("f32",), apply)
 
 
 FORMS: Forms = {
     f"(fma|mad){DIRECTED}[.ftz][.sat].f32": _build,
-    "mad[.ftz][.sat].f32": _build,
     f"(fma|mad){DIRECTED}.f64": _build,
     "fma.rn[.ftz][.sat|.relu].f16": _build,
     "fma.rn[.relu].bf16": _build,

@@ -78,7 +78,7 @@ def encode(x: Array, form: FloatFormat, mode: str = "rn", saturate: bool = False
     units = np.abs(TO_INTEGER[mode](np.ldexp(x, -ulp)))
     finite = units < 2.0**53
     steps = (ulp + form.fraction_bits - form.least_exponent).astype(np.int64) << form.fraction_bits
-    bits = steps + np.where(finite, units, 0).astype(np.int64)
+    bits = np.where(units > 0, steps + np.where(finite, units, 0).astype(np.int64), 0)
     over = _overflowed(form, sign, "rn" if form.infinity is None else mode, saturate)
     infinite = over if saturate or form.infinity is None else np.uint32(form.infinity)
     bits = np.where(bits > form.largest, over, bits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,32 +24,50 @@ def scalar(op: Opcode) -> Opcode:
     return Opcode(re.sub(r"(?<=16|32)x2\b", "", op.text))
 
 
-def lift(op: Opcode, one: LaneFunction) -> LaneFunction:
-    """Apply `one`, the function of the element, to each element of packed operands; predicates stay as they are."""
-    is_comparison = op.base == "setp"
-    inner = [storage(t) for t in one.operands]
+def _packed(element_type: str) -> str:
+    return element_type if element_type == "pred" else f"{element_type}x2"
 
-    def split(x: Array, dtype: np.dtype[Any]) -> Array:
-        return np.asarray(x)[..., None] if dtype == np.bool_ else elements(x, dtype)
+
+def _split(x: Array, dtype: np.dtype[Any]) -> Array:
+    return np.asarray(x)[..., None] if dtype == np.bool_ else elements(x, dtype)
+
+
+def _on_each(one: LaneFunction, compute: Callable[..., Any]) -> Callable[..., Any]:
+    """`compute`, of the element, on packed sources and result."""
+    inner, element = [storage(t) for t in one.operands], storage(one.results[0])
+    whole = storage(_packed(one.results[0]))
 
     def apply(*sources: Array, out: Array = None) -> Any:
-        parts = [split(x, dtype) for x, dtype in zip(sources, inner, strict=True)]
-        if is_comparison:
-            both = one.apply(*parts)
-            return both[..., 0], both[..., 1]
         if out is None:
-            out = np.empty(np.broadcast_shapes(*map(np.shape, sources)), storage(packed(one.results[0])))
-        one.apply(*parts, out=elements(out, storage(one.results[0])))
+            out = np.empty(np.broadcast_shapes(*map(np.shape, sources)), whole)
+        compute(*map(_split, sources, inner), out=elements(out, element))
         return out
 
-    def packed(element_type: str) -> str:
-        return element_type if element_type == "pred" else f"{element_type}x2"
-
-    results = ("pred", "pred") if is_comparison else (packed(one.results[0]),)
-    return LaneFunction(tuple(map(packed, one.operands)), results, apply, one.is_ufunc_like)
+    return apply
 
 
-_MATHS = "[.rn][.ftz][.sat]"
+def _compare_each(one: LaneFunction) -> Callable[..., tuple[Array, Array]]:
+    """A comparison of packed sources: the predicate of the low elements and that of the high ones."""
+    inner = [storage(t) for t in one.operands]
+
+    def apply(*sources: Array) -> tuple[Array, Array]:
+        both = one.apply(*map(_split, sources, inner))
+        return both[..., 0], both[..., 1]
+
+    return apply
+
+
+def lift(op: Opcode, one: LaneFunction) -> LaneFunction:
+    """What `op` does to packed operands, given the function `one` of an element; predicates are not packed."""
+    operands = tuple(map(_packed, one.operands))
+    if op.base == "setp":
+        return LaneFunction(operands, ("pred", "pred"), _compare_each(one))
+    strict = _on_each(one, one.strict) if one.strict else None
+    return LaneFunction(
+        operands, (_packed(one.results[0]),), _on_each(one, one.apply), one.is_ufunc_like, strict=strict
+    )
+
+
 _UNORDERED = "(.eq|.ne|.lt|.le|.gt|.ge|.equ|.neu|.ltu|.leu|.gtu|.geu|.num|.nan)"
 
 FORMS = (
@@ -65,7 +84,7 @@ FORMS = (
     "(ex2|tanh).approx.f16x2",
     "tanh.approx.bf16x2",
     "ex2.approx.ftz.bf16x2",
-    "(add|sub|min|max)(.u16x2|.s16x2)",
+    "(add|min|max)(.u16x2|.s16x2)",
     "(min|max).relu.s16x2",
     f"setp{_UNORDERED}[.and|.or|.xor][.ftz].f16x2",
     f"setp{_UNORDERED}[.and|.or|.xor].bf16x2",

@@ -28,8 +28,8 @@ def _in_float64(function: Any) -> Builder:
         dtype, before = storage(op.type), flush if op.has("ftz") and op.type == "f32" else np.asarray
 
         def compute(x: Array) -> Array:
-            result = canonical(function(before(x).astype(np.float64)).astype(dtype))
-            return flush(result) if op.has("ftz") and op.type == "f32" else result
+            result = function(before(x).astype(np.float64)).astype(dtype)
+            return result if op.type == "f64" else canonical(before(result))
 
         def compute_bf16(x: Array) -> Array:
             return narrow_bf16(function(widen_bf16(x).astype(np.float64)).astype(np.float32))

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from backends.emulator.semantics import bits, compare, convert, floating, fma, integer, move, packed, special
+from backends.emulator.semantics import (
+    bits,
+    compare,
+    convert,
+    dot,
+    float8,
+    floating,
+    fma,
+    integer,
+    move,
+    packed,
+    special,
+)
 from backends.emulator.semantics.forms import Builder, Forms, Opcode, expand
 from backends.emulator.semantics.types import LaneFunction, storage
 
@@ -20,7 +32,7 @@ def _packed(op: Opcode) -> LaneFunction:
 
 
 _TABLES: tuple[Forms, ...] = (
-    *(module.FORMS for module in (integer, bits, floating, fma, compare, convert, move, special)),
+    *(module.FORMS for module in (integer, bits, floating, fma, compare, convert, float8, move, special, dot)),
     dict.fromkeys(packed.FORMS, _packed),
 )
 
