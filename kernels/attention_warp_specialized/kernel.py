@@ -7,7 +7,7 @@ waits for phase n % 2 of `full`; the copy into it waits for the opposite phase o
 grants at once.
 
 The heads of q, k and v follow each other in one matrix: what a block reads beyond the end of its own head is masked.
-Scores are kept as exponents of two: scale_log2 = scale * log2(e).
+There is at least one key. Scores are kept as exponents of two: scale_log2 = scale * log2(e).
 """
 
 from triton.experimental import gluon
