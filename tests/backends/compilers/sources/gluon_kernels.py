@@ -4,6 +4,10 @@ from triton.experimental import gluon
 from triton.experimental.gluon import language as gl
 from triton.experimental.gluon.language.nvidia.hopper import mbarrier, tma
 
+# Their names before Triton 3.9.
+async_load = getattr(tma, "async_load", tma.async_copy_global_to_shared)
+async_store = getattr(tma, "async_store", tma.async_copy_shared_to_global)
+
 
 @gluon.jit
 def copy_kernel(x_ptr, y_ptr, n, BLOCK: gl.constexpr):
@@ -16,13 +20,13 @@ def copy_kernel(x_ptr, y_ptr, n, BLOCK: gl.constexpr):
 @gluon.jit
 def _load(x_desc, tile, full):
     mbarrier.expect(full, x_desc.block_type.nbytes)
-    tma.async_load(x_desc, [0, 0], full, tile)
+    async_load(x_desc, [0, 0], full, tile)
 
 
 @gluon.jit
 def _store(y_desc, tile, full):
     mbarrier.wait(full, 0)
-    tma.async_store(y_desc, [0, 0], tile)
+    async_store(y_desc, [0, 0], tile)
     tma.store_wait(0)
 
 
