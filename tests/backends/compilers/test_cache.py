@@ -122,7 +122,7 @@ def test_the_environment_chooses(tmp_path: Path) -> None:
     both = {"XDG_CACHE_HOME": "/x", "TWILL_CACHE_DIR": "/y", "TWILL_CACHE_BYTES": "1000"}
     assert Cache.from_environment(both) == Cache(Path("/y"), 1000)
     assert Cache.from_environment({"TWILL_CACHE_BYTES": "0"}).max_bytes == 0
-    with pytest.raises(UserError, match="TWILL_CACHE_BYTES is `1G`"):
+    with pytest.raises(UserError, match=r"TWILL_CACHE_BYTES is `1G` \[bad-value\]"):
         Cache.from_environment({"TWILL_CACHE_BYTES": "1G"})
 
 

@@ -90,7 +90,8 @@ def test_a_time_limit(tmp_path: Path) -> None:
     with pytest.raises(CompileTimeoutError) as error:
         assemble(SCALE, "sm_90a", timeout_s=0.2, tool=slow)
     assert error.value.exit_code == ExitCode.TIME_LIMIT
-    assert "0.2 s" in error.value.diagnostics[0].message
+    (found,) = error.value.diagnostics
+    assert found.rule == "compile-timeout" and "0.2 s" in found.message
 
 
 def test_an_assembler_that_crashes(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_text_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ptxas, "_candidates", lambda _capability: iter((old, new)))
     assert find_ptxas("sm_90a", (8, 0)) == old
     assert find_ptxas("sm_90a", (8, 7)) == new
-    with pytest.raises(UserError, match=r"PTX 9\.9.* up to 8\.7"):
+    with pytest.raises(UserError, match=r"PTX 9\.9.* up to 8\.7 \[ptx-too-new\]"):
         find_ptxas("sm_90a", (9, 9))
 
 
