@@ -200,8 +200,9 @@ def soften_blackwell(out_ptr, lse_ptr, sums, turns, head, query, seq_q, seq_k, s
     scored, weighed, summed = turns
     BLOCK_M: gl.constexpr = scores.shape[0]
     BLOCK_N: gl.constexpr = scores.shape[1]
-    scores_layout: gl.constexpr = scores.get_reg_layout()
-    acc_layout: gl.constexpr = acc.get_reg_layout()
+    # A thread has one row, as tensor memory has one for each of the four warps' lanes.
+    scores_layout: gl.constexpr = gl.BlockedLayout([1, BLOCK_N], [32, 1], [4, 1], [0, 1])
+    acc_layout: gl.constexpr = gl.BlockedLayout([1, acc.shape[1]], [32, 1], [4, 1], [0, 1])
     row_layout: gl.constexpr = gl.SliceLayout(1, scores_layout)
 
     row_max = gl.full([BLOCK_M], float("-inf"), gl.float32, row_layout)
@@ -217,7 +218,7 @@ def soften_blackwell(out_ptr, lse_ptr, sums, turns, head, query, seq_q, seq_k, s
             mbarrier.wait(summed.index(0), step - 1 & 1)
             acc_factor = gl.convert_layout(factor, gl.SliceLayout(1, acc_layout))
             acc.store(acc.load(acc_layout) * acc_factor[:, None])
-        weights.store(gl.convert_layout(new_weights.to(weights.dtype), weights.get_reg_layout()))
+        weights.store(new_weights.to(weights.dtype))
         mbarrier.arrive(weighed.index(0), count=1)
     mbarrier.wait(summed.index(0), steps - 1 & 1)
     store_rows(out_ptr, lse_ptr, acc.load(acc_layout), row_max, row_sum, head, query, seq_q)

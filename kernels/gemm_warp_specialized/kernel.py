@@ -123,8 +123,10 @@ def multiply_blackwell(a_tiles, b_tiles, acc, full, empty, done, steps):
 @gluon.jit
 def finish_blackwell(c_desc, acc, done, row, col):
     """Bring the sums from tensor memory to c."""
+    # A thread has one row, as tensor memory has one for each of the four warps' lanes.
+    layout: gl.constexpr = gl.BlockedLayout([1, acc.shape[1]], [32, 1], [4, 1], [0, 1])
     mbarrier.wait(done, 0)
-    store_tile(c_desc, acc.load(acc.get_reg_layout()), row, col)
+    store_tile(c_desc, acc.load(layout), row, col)
 
 
 @gluon.jit
