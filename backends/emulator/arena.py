@@ -121,6 +121,10 @@ class Arena:
         index = np.searchsorted(self._starts_array, offsets, "right") - 1
         return (index < 0) | (offsets + nbytes > self._ends[np.maximum(index, 0)])
 
+    def ranges(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Start and end of every allocation, as offsets from `GLOBAL_BASE`, ascending."""
+        return self._starts_array, self._ends
+
     def _index(self) -> None:
         self._starts = [a.address - GLOBAL_BASE for a in self._allocations]
         self._starts_array = np.array(self._starts, np.int64)

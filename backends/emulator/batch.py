@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from backends.emulator.observer import Observer
 from backends.emulator.program import Program
 from backends.emulator.schedule import Scheduler
 from backends.emulator.spaces import GLOBAL_BASE, LOCAL_BASE, SHARED_BASE, WARP_LANES
+from backends.emulator.tcgen05 import TensorCores
+from backends.emulator.tensor_memory import TensorMemory
 from backends.emulator.warps import Warps
 from backends.emulator.wgmma import WarpgroupMultiplies
 
@@ -45,11 +47,13 @@ class Settings:
     """How a launch is run.
 
     seed: of the scheduler's and the agents' choices. completion: `early`, `late` or `random`, when asynchronous
-    copies and multiplications happen. instruction_budget: warp-instructions; time_limit_s: wall clock.
+    copies and multiplications happen. engine: `numpy`, `native`, or `auto` (native where it can be had and no checker
+    watches). instruction_budget: warp-instructions; time_limit_s: wall clock.
     """
 
     seed: int = 0
     completion: str = "late"
+    engine: str = "auto"
     instruction_budget: int = 1 << 40
     time_limit_s: float = 600.0
 
@@ -68,6 +72,9 @@ class Batch:
         self.settings = settings
         self.observer = observer
         self.site = 0
+        self.native_state: Any = None
+        self.kernel_addresses: Mapping[str, int] = {}
+        self.parameters_address = 0
         self.warps_per_cta = -(-geometry.threads // WARP_LANES)
         self.instances = self.warps_per_cta * self.ctas
         self.views: dict[Any, tuple[NDArray[Any], ...]] = {}
@@ -88,6 +95,8 @@ class Batch:
         self.matrices = Matrices(self, spaces)
         self.warps = Warps(self)
         self.warpgroups = WarpgroupMultiplies(self, shared)
+        self.tensor_memory = TensorMemory(self)
+        self.tcgen05 = TensorCores(self, shared, self.tensor_memory)
         self.registers = {
             width: np.zeros((count, self.instances, WARP_LANES), REGISTER_TYPES[width])
             for width, count in program.row_counts.items()
@@ -125,6 +134,8 @@ class Batch:
 
     def retire(self, front: Front) -> None:
         """The threads of `front` have ended."""
+        if self.observer is not None:
+            self.observer.retire(front)
         if front.mask is None:
             self.alive[front.warps] = False
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,11 @@ from backends.emulator.translate.block import Block
 from backends.emulator.translate.table import ends_block, translate
 from backends.ptx.syntax import Function, Module, Variable
 
+if TYPE_CHECKING:
+    from backends.emulator.native.engine import NativeRegionBlock
+
+    AnyBlock = Block | NativeRegionBlock
+
 # So many lanes keep the registers of a batch in the cache and still spread the cost of each NumPy call.
 BATCH_LANES = 8192
 
@@ -26,11 +33,25 @@ ObserverFactory = Callable[[Batch], Observer]
 
 @dataclass(frozen=True)
 class LoadedKernel:
-    """An entry translated for this device; `block` holds its parameters while it runs."""
+    """An entry translated for this device. `parameters` holds its parameter block; `addresses`: of all its symbols."""
 
     program: Program
     blocks: tuple[Block, ...]
     parameters: Allocation
+    addresses: Mapping[str, int]
+
+    @cached_property
+    def accelerated(self) -> tuple[Program, tuple[AnyBlock, ...]]:
+        """The program with native blocks, or as it is where LLVM is not installed."""
+        try:
+            from backends.emulator.native.engine import accelerated
+        except ImportError:
+            return self.program, self.blocks
+        return accelerated(self.program, self.addresses)
+
+    def for_engine(self, engine: str, watched: bool) -> tuple[Program, tuple[AnyBlock, ...]]:
+        """The program and its blocks for an engine; `watched` launches are done by NumPy, which tells of each access."""
+        return (self.program, self.blocks) if engine == "numpy" or watched else self.accelerated
 
     @property
     def source(self) -> str:
@@ -72,7 +93,8 @@ def load_kernel(module: Module, entry: Function, addresses: dict[str, int], aren
     program = build_program(module, entry, ends_block)
     parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry.name}")
     places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
-    return LoadedKernel(program, translate(program, {**addresses, **places}), parameters)
+    symbols = {**addresses, **places}
+    return LoadedKernel(program, translate(program, symbols), parameters, symbols)
 
 
 def run_launch(
@@ -88,13 +110,15 @@ def run_launch(
     order = geometry.cluster_order()
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
     instructions = 0
+    program, blocks = kernel.for_engine(settings.engine, observe is not None)
     with np.errstate(all="ignore"):
         for start in range(0, len(order), max(size, 1)):
-            batch = Batch(kernel.program, geometry, order[start : start + size], arena, geometry.shared_bytes, settings)
+            batch = Batch(program, geometry, order[start : start + size], arena, geometry.shared_bytes, settings)
             batch.observer = observe(batch) if observe else None
+            batch.kernel_addresses, batch.parameters_address = kernel.addresses, kernel.parameters.address
             batch.start()
-            batch.scheduler.run(kernel.blocks)
-            instructions += batch.scheduler.warp_instructions
+            batch.scheduler.run(blocks)
+            instructions += batch.scheduler.executed
     return Work(-(-len(order) // max(size, 1)), len(order), instructions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backends.findings import Site
 from backends.ptx.syntax import (
@@ -95,6 +95,16 @@ def build_program(module: Module, entry: Function, ends_block: Callable[[Instruc
         module, entry, instructions, tuple(map(range, starts, ends)), {k: block_at[v] for k, v in labels.items()},
         rows, counts, specials, shared, static_bytes, local, local_bytes, parameters, parameter_bytes,
     )  # fmt: skip
+
+
+def recut(program: Program, cuts: Iterable[int]) -> Program:
+    """The same program with blocks that also start at the instructions `cuts`."""
+    starts = sorted({r.start for r in program.blocks} | set(cuts))
+    ends = [*starts[1:], len(program.instructions)]
+    block_at = {start: number for number, start in enumerate(starts)} | {len(program.instructions): len(starts)}
+    old = [r.start for r in program.blocks] + [len(program.instructions)]
+    labels = {name: block_at[old[block]] for name, block in program.labels.items()}
+    return replace(program, blocks=tuple(map(range, starts, ends)), labels=labels)
 
 
 def _flattened(entry: Function) -> tuple[tuple[Instruction, ...], dict[str, int]]:

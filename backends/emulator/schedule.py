@@ -13,7 +13,10 @@ from backends.emulator.fronts import Front, merged, part_of
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
+    from backends.emulator.native.engine import NativeRegionBlock
     from backends.emulator.translate.block import Block
+
+    AnyBlock = Block | NativeRegionBlock
 
 # Always taking the lowest block starves threads for which a spinning one waits; this often another is taken.
 _FAIRNESS_PERIOD = 32
@@ -27,7 +30,9 @@ class Scheduler:
         self.batch = batch
         self.ready: dict[int, list[Front]] = {}
         self.deferred: list[Front] = []
+        self.forced: list[Front] = []
         self.warp_instructions = 0
+        self.native_instructions = 0
         self._steps = 0
         self._deadline_s = time.monotonic() + batch.settings.time_limit_s
 
@@ -42,14 +47,33 @@ class Scheduler:
         """`front` can go on, but others first."""
         self.deferred.append(front)
 
-    def run(self, blocks: tuple[Block, ...]) -> None:
+    def force(self, front: Front) -> None:
+        """`front` runs its block next, with NumPy."""
+        self.forced.append(front)
+
+    @property
+    def executed(self) -> int:
+        """Warp instructions so far."""
+        return self.warp_instructions + self.native_instructions
+
+    def run(self, blocks: tuple[AnyBlock, ...]) -> None:
         """Run until every thread has ended; raises LaunchFault for a deadlock or a spent budget."""
         while True:
+            self._run_forced(blocks)
             front = self._next()
             if front is not None:
                 self._follow(front, blocks)
             elif not self._wake():
                 return
+
+    def _run_forced(self, blocks: tuple[AnyBlock, ...]) -> None:
+        while self.forced:
+            front = self.forced.pop()
+            twin = blocks[front.block].numpy
+            self._account(front, twin)
+            onward = self._after(front, twin.run(self.batch, front))
+            if onward is not None:
+                self.push(onward)
 
     def _next(self) -> Front | None:
         if not self.ready:
@@ -69,7 +93,7 @@ class Scheduler:
         self.deferred.clear()
         self.batch.agents.chance()
 
-    def _follow(self, front: Front | None, blocks: tuple[Block, ...]) -> None:
+    def _follow(self, front: Front | None, blocks: tuple[AnyBlock, ...]) -> None:
         """Run a front from block to block while no other has a claim to go first."""
         while front is not None:
             block = blocks[front.block]
@@ -79,12 +103,12 @@ class Scheduler:
                 self.push(front)
                 return
 
-    def _account(self, front: Front, block: Block) -> None:
+    def _account(self, front: Front, block: AnyBlock) -> None:
         self._steps += 1
         self.warp_instructions += block.length * front.n
         if self.batch.observer is not None:
             self.batch.observer.block(front, block.number)
-        if self.warp_instructions > self.batch.settings.instruction_budget:
+        if self.executed > self.batch.settings.instruction_budget:
             raise self._spent(front, f"more than {self.batch.settings.instruction_budget} warp instructions")
         if self._steps % _CLOCK_PERIOD == 0 and time.monotonic() > self._deadline_s:
             raise self._spent(front, f"more than {self.batch.settings.time_limit_s:g} s")
@@ -136,11 +160,13 @@ class Scheduler:
             self._spend_turn()
             return True
         if not batch.alive.any():
+            if batch.observer is not None:
+                batch.observer.finish()
             batch.agents.finish()
             return False
         raise LaunchFault(self._deadlock())
 
     def _deadlock(self) -> Finding:
-        waits = [*self.batch.barriers.waiting(), *self.batch.mbarriers.waiting()]
+        waits = [*self.batch.barriers.waiting(), *self.batch.mbarriers.waiting(), *self.batch.tensor_memory.waiting()]
         message = "no thread can go on: " + ("; ".join(waits) or "all wait")
         return Finding("deadlock", message, self.batch.program.site(self.batch.site))

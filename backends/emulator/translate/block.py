@@ -32,7 +32,8 @@ class Block:
     """`function(batch, front, *views)` runs the block for a front; `source` is its text.
 
     A front of whole warps in a slice gets views of the registers themselves. Any other gets copies, and `written`
-    rows are copied back for the lanes that take part.
+    rows are copied back for the lanes that take part. `live_in`: rows that are read before the block has written them;
+    `killed`: rows that it writes in every lane that runs.
     """
 
     number: int
@@ -41,6 +42,13 @@ class Block:
     views: tuple[View, ...]
     written: frozenset[Row]
     length: int
+    live_in: frozenset[Row] = frozenset()
+    killed: frozenset[Row] = frozenset()
+
+    @property
+    def numpy(self) -> Block:
+        """Itself: what a native block falls back on."""
+        return self
 
     def run(self, batch: Batch, front: Front) -> Next:
         """Execute for all threads of `front`."""

@@ -31,6 +31,8 @@ class BlockBuilder:
     namespace: dict[str, Any] = field(default_factory=dict)
     views: dict[View, str] = field(default_factory=dict)
     written: set[Row] = field(default_factory=set)
+    live_in: set[Row] = field(default_factory=set)
+    killed: set[Row] = field(default_factory=set)
     instruction: Instruction = field(init=False)
     index: int = 0
     _constants: dict[tuple[str, bytes], str] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class BlockBuilder:
         guard = self.instruction.guard
         if guard is None:
             return "None"
+        self._use(self.program.rows[guard.register.name])
         name = self._view(guard.register.name, np.dtype(np.bool_))
         return name if guard.expected else f"~{name}"
 
@@ -132,7 +135,7 @@ class BlockBuilder:
         row = self.program.rows[operand.name]
         if np.dtype(_CLASS_DTYPE[row.width]).itemsize != dtype.itemsize or (row.width == "p") != (dtype.kind == "b"):
             return None
-        self.written.add(row)
+        self._define(row)
         return self._view(operand.name, dtype)
 
     def write(self, operand: Operand, ptx_type: str, expression: str) -> None:
@@ -151,14 +154,16 @@ class BlockBuilder:
             kind = "i" if dtype.kind == "i" else "u"
             target = self._view(operand.name, np.dtype(f"{kind}{register.itemsize}"))
             value = expression if dtype.kind in "iu" else f"np.asarray({expression}).view(np.uint{8 * dtype.itemsize})"
-        self.written.add(row)
+        self._define(row)
         self.line(f"np.copyto({target}, {value}, casting='unsafe'{self._where()})")
 
     def row(self, operand: Operand) -> Row:
         """The row of a register operand, for what the device writes later."""
         if not isinstance(operand, Register):
             raise self.refuse("an operand that is no register")
-        return self.program.rows[operand.name]
+        row = self.program.rows[operand.name]
+        self._use(row)
+        return row
 
     def finish(self, length: int) -> Block:
         """Compile what was written."""
@@ -168,7 +173,10 @@ class BlockBuilder:
         namespace: dict[str, Any] = {"np": np, **self.namespace}
         exec(compile(source, f"<block {self.number} of {self.program.entry.name}>", "exec"), namespace)
         function = namespace[f"block_{self.number}"]
-        return Block(self.number, function, source, tuple(self.views), frozenset(self.written), length)
+        return Block(
+            self.number, function, source, tuple(self.views), frozenset(self.written), length,
+            frozenset(self.live_in), frozenset(self.killed),
+        )  # fmt: skip
 
     def _where(self) -> str:
         return "" if self.instruction.guard is None else f", where={self.guard}"
@@ -180,8 +188,21 @@ class BlockBuilder:
             self.views[view] = f"{row.width}{row.index}_{dtype.name}"
         return self.views[view]
 
+    def _use(self, row: Row) -> None:
+        if row not in self.killed:
+            self.live_in.add(row)
+
+    def _define(self, row: Row) -> None:
+        """A guarded write leaves the old value in some lanes, so it is a use as well."""
+        self.written.add(row)
+        if self.instruction.guard is None:
+            self.killed.add(row)
+        else:
+            self._use(row)
+
     def _read_register(self, name: str, dtype: np.dtype[Any]) -> str:
         row = self.program.rows[name]
+        self._use(row)
         register = np.dtype(_CLASS_DTYPE[row.width])
         if row.width == "p" or dtype.kind == "b":
             if row.width == "p" and dtype.kind == "b":

@@ -14,6 +14,7 @@ from backends.emulator.translate import (
     matrix,
     moves,
     synchronisation,
+    tcgen05,
     warpgroup,
     warps,
 )
@@ -57,6 +58,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "cp.async.bulk": bulk.emit_bulk,
     "cp.reduce.async.bulk": bulk.emit_bulk,
     "wgmma": warpgroup.emit_wgmma,
+    "tcgen05": tcgen05.emit_tcgen05,
     "shfl": warps.emit_shuffle,
     "vote": warps.emit_vote,
     "match": warps.emit_match,
@@ -69,7 +71,8 @@ EMITTERS: Mapping[str, Emitter] = {
 }
 
 
-_WAITS = (("mbarrier", "try_wait"), ("mbarrier", "test_wait"), ("wgmma", "fence"), ("wgmma", "wait_group"))
+_WAITS = (("mbarrier", "try_wait"), ("mbarrier", "test_wait"), ("wgmma", "fence"), ("wgmma", "wait_group"),
+          ("tcgen05", "alloc"), ("tcgen05", "ld"), ("tcgen05", "wait::ld"))
 
 
 def ends_block(instruction: Instruction) -> bool:
