@@ -26,7 +26,7 @@ from triton.experimental.gluon.language.nvidia.hopper import (
     warpgroup_mma_wait,
 )
 
-# Renamed after Triton 3.8, which has no `async_load` yet.
+# Older versions of Triton, such as 3.6, have these under other names.
 tma_load = tma.async_load if hasattr(tma, "async_load") else tma.async_copy_global_to_shared
 
 LOG2_E = gl.constexpr(1.4426950408889634)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ir.diagnostics import UserError
+from ir.entry import shared_layout
 from ir.task import Task, load_task, task_files
 
 KERNELS = Path(__file__).parents[2] / "kernels"
@@ -108,6 +109,21 @@ def test_sizes_are_there(task: Task) -> None:
     assert len(task.sizes["search"]) >= 1
     assert len(task.sizes["verify"]) >= 2
     assert len(task.sizes["report"]) >= 1
+
+
+@pytest.mark.parametrize("block", [[128, 64], [64, 32], [8, 16], [4, 64], [16, 8], [256], [2, 4, 128], [64, 96]])
+@pytest.mark.parametrize("bits,name", [(8, "int8"), (16, "float16"), (32, "float32")])
+def test_descriptors_have_the_layout_that_gluon_would_choose(block: list[int], bits: int, name: str) -> None:
+    gluon = pytest.importorskip("triton.experimental.gluon.language")
+    chosen = gluon.NVMMASharedLayout.get_default_for(block, getattr(gluon, name))
+    named = eval(shared_layout(block, bits), {"NVMMASharedLayout": gluon.NVMMASharedLayout})
+    assert named == chosen
+
+
+def test_a_gluon_descriptor_names_its_layout() -> None:
+    signature = TASKS["gemm_warp_specialized"].variant("one_warpgroup").triton_signature()
+    layout = "NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=16, rank=2)"
+    assert signature["a_desc"] == f"tensordesc<fp16[64, 64],{layout}>"
 
 
 def test_twill_says_that_it_does_not_read_cuda() -> None:
