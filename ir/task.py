@@ -54,8 +54,8 @@ class Argument:
 
     `name` is what the reference calls it, `parameter` what the kernel does; CUDA kernels take arguments by
     position. A tensor is contiguous and row major; a descriptor is a tensor that is handed over as a tensor
-    descriptor with tiles of `block`. Scratch is filled by its distribution, belongs to the kernel from then on,
-    and is no output.
+    descriptor with tiles of `block`. Scratch is filled by its distribution before each launch, belongs to the
+    kernel from then on, and is no output.
     """
 
     name: str
