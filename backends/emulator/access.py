@@ -77,7 +77,7 @@ class Access:
         nbytes = size * len(values)
         flat = space.flat(front, address, offset, nbytes, active)
         if self.batch.observer is not None:
-            self.batch.observer.access(front, space.name, flat, nbytes, active, "store")
+            self.batch.observer.access(front, space.name, flat, nbytes, active, "store", values)
         lanes = flat if active is None else flat[active]
         unit = min(nbytes, _MAX_UNIT_BYTES)
         per_unit = unit // size

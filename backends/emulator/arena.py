@@ -93,6 +93,10 @@ class Arena:
         start = address - GLOBAL_BASE
         return self.units[1][start : start + nbytes]
 
+    def extent(self) -> tuple[int, int]:
+        """First and end offset of all that is allocated; (0, 0) for nothing."""
+        return (self._starts[0], int(self._ends[-1])) if self._starts else (0, 0)
+
     def find(self, address: int) -> Allocation | None:
         """The allocation that holds `address`, or None."""
         index = bisect_right(self._starts, address - GLOBAL_BASE) - 1

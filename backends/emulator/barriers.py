@@ -59,7 +59,7 @@ class NamedBarriers:
                 whole = np.zeros((self.batch.instances, WARP_LANES), np.bool_)
                 whole[front.warps] = np.broadcast_to(values, (front.n, WARP_LANES))
                 arrival.values = whole
-            self._arrive(identifier, part, threads)
+            self._arrive(identifier, part, threads, waits=True)
             self._barriers[identifier].waiting.append(arrival)
             self._release(identifier)
         if active is not None:
@@ -73,7 +73,7 @@ class NamedBarriers:
         for identifier, chosen in self._by_number(front, number, front.active(guard)):
             part = part_of(front, chosen, front.block)
             assert part is not None
-            self._arrive(identifier, part, threads)
+            self._arrive(identifier, part, threads, waits=False)
             self._release(identifier)
 
     def recheck(self) -> None:
@@ -108,7 +108,9 @@ class NamedBarriers:
             raise self.batch.fault("bad-barrier", f"barrier {int(values[-1])}, a CTA has {BARRIERS}", front, lane)
         return [(int(v), chosen & (numbers == v)) for v in values]
 
-    def _arrive(self, identifier: int, part: Front, threads: Any) -> None:
+    def _arrive(self, identifier: int, part: Front, threads: Any, waits: bool) -> None:
+        if self.batch.observer is not None:
+            self.batch.observer.barrier_arrive(part, identifier, threads, waits)
         barrier = self._barriers.setdefault(identifier, _Barrier(self.batch))
         # Threads of an arriving warp that have ended or never existed count as arrived with it.
         lanes = np.full(part.n, WARP_LANES) if part.mask is None else part.mask.sum(axis=1)

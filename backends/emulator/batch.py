@@ -48,7 +48,8 @@ class Settings:
 
     seed: of the scheduler's and the agents' choices. completion: `early`, `late` or `random`, when asynchronous
     copies and multiplications happen. engine: `numpy`, `native`, or `auto` (native where it can be had and no checker
-    watches). instruction_budget: warp-instructions; time_limit_s: wall clock.
+    watches). instruction_budget: warp-instructions; time_limit_s: wall clock. checks: names of checkers that watch, of
+    `backends.device.CHECKS`.
     """
 
     seed: int = 0
@@ -56,6 +57,7 @@ class Settings:
     engine: str = "auto"
     instruction_budget: int = 1 << 40
     time_limit_s: float = 600.0
+    checks: frozenset[str] = frozenset()
 
 
 class Batch:
@@ -178,9 +180,12 @@ class Batch:
 
     def thread(self, front: Front, lane: tuple[Any, ...]) -> Thread:
         """The thread of (instance of the front, lane)."""
-        instance = int(front.indices()[int(lane[0])])
+        return self.thread_at(int(front.indices()[int(lane[0])]), int(lane[1]))
+
+    def thread_at(self, instance: int, lane: int) -> Thread:
+        """The thread in a lane of a warp instance."""
         number = int(self.numbers[instance % self.ctas])
-        linear = instance // self.ctas * WARP_LANES + int(lane[1])
+        linear = instance // self.ctas * WARP_LANES + lane
         return Thread(self.geometry.cta_position(number), self.geometry.thread_position(linear))
 
     def fault(self, rule: str, message: str, front: Front, lane: tuple[Any, ...], count: int = 1) -> LaunchFault:

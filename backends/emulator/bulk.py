@@ -25,6 +25,8 @@ Array = NDArray[Any]
 LOAD = "bulk-load"
 GROUP = "bulk-group"
 MAP_BYTES = 128
+# CUDA driver API, CUtensorMap: the object is aligned to 64 bytes.
+_MAP_ALIGNMENT_BYTES = 64
 _UNIT = boxes.UNIT_BYTES
 
 
@@ -181,20 +183,20 @@ class BulkCopies:
         memory = self.memory.units[1]
         units = self.shared.units[_UNIT]
         for copy in copies:
-            box = self._box(copy)
+            box = self.box_of(copy)
             data = np.ascontiguousarray(boxes.load(memory, copy.map.address - GLOBAL_BASE, copy.map, box))
             wide = data.view(np.complex128)
             for place, row in zip(copy.shared.tolist(), wide, strict=True):
-                units[self._units(copy.map, place, data.shape[1])] = row
+                units[self.units_of(copy.map, place, data.shape[1])] = row
             assert copy.word is not None
             self.batch.mbarriers.complete_bytes(copy.word, np.full(len(copy.word), data.shape[1], np.int64))
 
     def _store_boxes(self, copies: list[TensorCopy]) -> None:
         units = self.shared.units[_UNIT]
         for copy in copies:
-            box = self._box(copy)
+            box = self.box_of(copy)
             nbytes = box.row_bytes * box.starts.shape[1]
-            rows = [units[self._units(copy.map, place, nbytes)] for place in copy.shared.tolist()]
+            rows = [units[self.units_of(copy.map, place, nbytes)] for place in copy.shared.tolist()]
             data = np.stack(rows).view(np.uint8)
             if copy.reduction is not None:
                 data = self._reduced(copy, box, data)
@@ -259,7 +261,8 @@ class BulkCopies:
         found = []
         for place in np.unique(places[active]):
             chosen = active & (places == place)
-            flat = self.memory.flat(front, places, offset, MAP_BYTES, chosen)
+            flat = self.memory.flat(front, places, offset, _MAP_ALIGNMENT_BYTES, chosen)
+            self.memory.flat(front, places, offset + MAP_BYTES - _MAP_ALIGNMENT_BYTES, _MAP_ALIGNMENT_BYTES, chosen)
             start = int(flat[chosen][0])
             try:
                 found.append((chosen, _decoded(self.memory.units[1][start : start + MAP_BYTES].tobytes())))
@@ -268,7 +271,8 @@ class BulkCopies:
                 raise self.batch.fault("bad-tensor-map", f"at {int(place):#x}: {error}", front, lane) from error
         return found
 
-    def _box(self, copy: TensorCopy) -> boxes.Box:
+    def box_of(self, copy: TensorCopy) -> boxes.Box:
+        """The rows in global memory that the copies of all lanes move."""
         try:
             box = (boxes.gather_rows if copy.is_gather else boxes.tile_box)(copy.map, copy.coordinates)
         except TensorMapError as error:
@@ -281,7 +285,7 @@ class BulkCopies:
             )
         return box
 
-    def _units(self, tensor_map: TensorMap, place: int, nbytes: int) -> Any:
+    def units_of(self, tensor_map: TensorMap, place: int, nbytes: int) -> Any:
         """The 16-byte units of all shared memory where a box at flat offset `place` lies, in order."""
         start, inside = place - place % self.shared.stride_bytes, place % self.shared.stride_bytes
         if inside + nbytes > self.shared.nbytes:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.device import Argument, Buffer, LaunchConfig, LaunchResult
+from backends.device import CHECKS, Argument, Buffer, LaunchConfig, LaunchResult
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.arguments import packed
 from backends.emulator.batch import Settings
+from backends.emulator.checkers.suite import CHECKED_LANES, Checks
 from backends.emulator.faults import LaunchFault
 from backends.emulator.geometry import Geometry
-from backends.emulator.launch import LoadedKernel, load_kernel, load_variables, run_launch
+from backends.emulator.launch import BATCH_LANES, LoadedKernel, load_kernel, load_variables, run_launch
 from backends.ptx import parse_ptx
 from backends.ptx.syntax import Function, Module
 from ir.diagnostics import fail
@@ -95,12 +96,24 @@ class Emulator:
         started = time.perf_counter()
         fault = None
         work = None
+        checks = self._checks(kernel)
         try:
-            work = run_launch(kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative)
+            work = run_launch(
+                kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative,
+                checks.observe if checks else None, CHECKED_LANES if checks else BATCH_LANES,
+            )  # fmt: skip
         except LaunchFault as error:
             fault = error.finding
         counters = {} if work is None else {"smsp__inst_executed.sum": float(work.warp_instructions)}
-        return LaunchResult(fault, (), counters, time_s=time.perf_counter() - started)
+        findings = checks.findings if checks else ()
+        return LaunchResult(fault, findings, counters, time_s=time.perf_counter() - started)
+
+    def _checks(self, kernel: EmulatedKernel) -> Checks | None:
+        names = self.settings.checks
+        unknown = names.difference(CHECKS)
+        if unknown:
+            raise fail("unknown-check", f"no checker {', '.join(sorted(unknown))}", remedy=f"there are: {', '.join(CHECKS)}")
+        return Checks(names, kernel.loaded.program, self.arena) if names else None
 
     def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
         static = kernel.loaded.program.static_shared_bytes

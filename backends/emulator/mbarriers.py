@@ -146,6 +146,8 @@ class MBarriers:
 
     def complete_bytes(self, word: Flat, nbytes: NDArray[np.int64]) -> None:
         """Bytes have come at these objects."""
+        if self.batch.observer is not None:
+            self.batch.observer.bytes_complete(word, nbytes)
         self.change(word, np.zeros_like(nbytes), -nbytes)
 
     def change(

@@ -3,33 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.fronts import Front, Mask
 
+Words = NDArray[np.int64]
 
-class Observer(Protocol):
-    """Hears of every access and every synchronisation; a launch without checkers has none."""
+
+class Observer:
+    """Hears of every access and every synchronisation, and ignores it; a launch without checkers has no observer.
+
+    `lanes` and `active` are masks (n, 32) of a front's lanes, None for all of them; `words` are indices of mbarrier
+    objects in shared memory as 64-bit words, one for each lane that takes part. `batch.site` is the instruction.
+    """
 
     def block(self, front: Front, number: int) -> None:
         """`front` is about to run basic block `number`."""
 
     def access(
-        self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str
-    ) -> None:
-        """Lanes load, store or update atomically (`kind`) `nbytes` at byte offsets `flat` of a space."""
+        self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,
+        values: Sequence[NDArray[Any]] | None = None,
+    ) -> None:  # fmt: skip
+        """Lanes are about to `load`, `store` or update (`atomic`) `nbytes` at byte offsets `flat` of a space.
+
+        `async-load` and `async-store` are the two sides of a `cp.async`. `values`: the elements of a store.
+        """
+
+    def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
+        """Threads arrive at a named barrier, of which they expect `threads` (None: all of the CTA)."""
 
     def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
         """Named barrier `identifier` completes in the CTAs `done`, releasing these fronts there."""
 
-    def mbarrier(self, front: Front, event: str, words: NDArray[np.int64], lanes: Mask) -> None:
+    def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
         """Lanes `init`, `arrive` at, `wait` (successfully) for or `inval` mbarrier objects."""
 
-    def phase_complete(self, words: NDArray[np.int64]) -> None:
+    def bytes_complete(self, words: Words, nbytes: NDArray[np.int64]) -> None:
+        """An asynchronous copy brings bytes to these mbarrier objects."""
+
+    def phase_complete(self, words: Words) -> None:
         """The current phase of these mbarrier objects completes."""
 
     def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
         """Anything else that orders memory: fences, commits and waits of asynchronous groups, `tcgen05` and `wgmma`."""
+
+    def retire(self, front: Front) -> None:
+        """Threads are about to end."""
+
+    def finish(self) -> None:
+        """Every thread of the batch has ended; what is in flight has not happened yet."""
+
+
+class Observers(Observer):
+    """Several observers in one."""
+
+    def __init__(self, members: Sequence[Observer]) -> None:
+        self.members = tuple(members)
+
+    def block(self, front: Front, number: int) -> None:
+        for member in self.members:
+            member.block(front, number)
+
+    def access(
+        self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,
+        values: Sequence[NDArray[Any]] | None = None,
+    ) -> None:  # fmt: skip
+        for member in self.members:
+            member.access(front, space, flat, nbytes, active, kind, values)
+
+    def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
+        for member in self.members:
+            member.barrier_arrive(front, identifier, threads, waits)
+
+    def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
+        for member in self.members:
+            member.barrier(identifier, fronts, done)
+
+    def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
+        for member in self.members:
+            member.mbarrier(front, event, words, lanes)
+
+    def bytes_complete(self, words: Words, nbytes: NDArray[np.int64]) -> None:
+        for member in self.members:
+            member.bytes_complete(words, nbytes)
+
+    def phase_complete(self, words: Words) -> None:
+        for member in self.members:
+            member.phase_complete(words)
+
+    def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
+        for member in self.members:
+            member.event(front, name, lanes, detail)
+
+    def retire(self, front: Front) -> None:
+        for member in self.members:
+            member.retire(front)
+
+    def finish(self) -> None:
+        for member in self.members:
+            member.finish()

@@ -1,0 +1,187 @@
+"""Finds accesses that nothing orders, by comparing a shadow's epochs with the clocks of those who access now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.checkers.clocks import FENCED, GENERIC_KINDS, SEEN, Clocks
+from backends.emulator.checkers.log import EventLog, Findings
+from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, SharedShadow, Shadow, agent_of, epochs_of, lane_of
+from backends.emulator.checkers.sites import Order
+from backends.emulator.checkers.wording import Conflict, describe
+from backends.emulator.spaces import WARP_LANES
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+
+Array = NDArray[Any]
+Differs = Callable[[Array, Array], Array]
+"""Of (indices of accesses, indices of units in them): whether what is written now differs from what is there."""
+
+
+@dataclass(frozen=True)
+class Actors:
+    """Who makes `n` accesses: the warp that issued each, the agent that does it, the lane; arrays (n,)."""
+
+    instance: Array
+    agent: Array
+    lane: Array
+    is_async: bool = False
+
+
+class Conflicts:
+    """Checks accesses of a batch against shadows and keeps the shadows; `synced` is (instances, 32): the moment at
+    which each lane last met the others of its warp."""
+
+    def __init__(
+        self, batch: Batch, clocks: Clocks, log: EventLog, findings: Findings, orders: tuple[Order, ...]
+    ) -> None:
+        self.batch = batch
+        self.clocks = clocks
+        self.log = log
+        self.findings = findings
+        self.orders = orders
+        self.synced = np.zeros((batch.instances, WARP_LANES), np.int32)
+
+    def read(self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False) -> None:
+        """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, so that they do not race with strong ones."""
+        epochs = shadow.write[cells]
+        self._compare("read-after-write", shadow, who, cells, epochs, ordered)
+        self._compare_fenced(shadow, who, cells, epochs)
+        shadow.note_read(cells, epochs_of(time, who.agent, who.lane)[:, None])
+        if isinstance(shadow, SharedShadow):
+            shadow.note_reads(cells, self.reader_of(who), time)
+
+    def write(
+        self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, differs: Differs | None = None
+    ) -> None:
+        """Accesses that write `cells` (n, units) at `time`."""
+        epochs = shadow.write[cells]
+        self._compare("write-after-write", shadow, who, cells, epochs, ordered, differs)
+        self._compare_fenced(shadow, who, cells, epochs)
+        if isinstance(shadow, SharedShadow):
+            self._compare_readers(shadow, who, cells, ordered)
+        else:
+            for readers in shadow.readers(cells):
+                self._compare("write-after-read", shadow, who, cells, readers, ordered)
+        mine = epochs_of(time, who.agent, who.lane)[:, None]
+        shadow.note_write(cells, mine)
+        if not ordered:
+            self._compare_lanes(shadow, who, cells, mine, differs)
+
+    def reader_of(self, who: Actors) -> Array:
+        """Index of each agent among the readers of its cluster's shared memory."""
+        kind = who.agent // self.clocks.instances
+        ctas, size = self.batch.ctas, self.batch.geometry.cluster_ctas
+        warp, rank = who.instance // ctas, who.instance % ctas % size
+        reader: Array = (kind * size + rank) * self.batch.warps_per_cta + warp
+        return reader
+
+    # Comparisons
+
+    def _compare(
+        self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, ordered: bool,
+        differs: Differs | None = None,
+    ) -> None:  # fmt: skip
+        late = self._unordered(epochs, who)
+        if late.any():
+            self._report(rule, shadow, who, cells, epochs, late, ordered, differs)
+
+    def _unordered(self, epochs: Array, who: Actors) -> Array:
+        """Which earlier accesses are not known to have happened before."""
+        time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
+        instance = who.instance[:, None]
+        late = time > self.clocks.known[instance, SEEN, agent]
+        own = agent == instance
+        if own.any():
+            other_lane = lane_of(epochs) != who.lane[:, None]
+            late |= own & other_lane & (time > self._synced(who)[:, None])
+        return late
+
+    def _synced(self, who: Actors) -> Array:
+        lane = np.minimum(who.lane, WARP_LANES - 1)
+        return np.where(who.lane == ALL_LANES, self.synced[who.instance].min(axis=1), self.synced[who.instance, lane])
+
+    def _agent(self, epochs: Array) -> Array:
+        """Agents of earlier batches are one."""
+        start = self.clocks.start << TIME_SHIFT
+        return np.where(epochs < start, self.clocks.past, agent_of(epochs)) if start else agent_of(epochs)
+
+    def _compare_fenced(self, shadow: Shadow, who: Actors, cells: Array, epochs: Array) -> None:
+        """What an asynchronous engine finds must have been fenced if a thread, or `cp.async`, wrote it."""
+        if not who.is_async:
+            return
+        time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
+        instance = who.instance[:, None]
+        known = self.clocks.known
+        generic = agent < GENERIC_KINDS * self.clocks.instances
+        late = generic & (time > known[instance, FENCED, agent]) & (time <= known[instance, SEEN, agent])
+        if late.any():
+            self._report("proxy-fence", shadow, who, cells, epochs, late, ordered=False)
+
+    def _compare_readers(self, shadow: SharedShadow, who: Actors, cells: Array, ordered: bool) -> None:
+        columns = shadow.columns[cells[:, 0] // shadow.stride_cells]
+        known = self.clocks.known[who.instance[:, None], SEEN, columns]
+        times = shadow.reads[cells]
+        late = times > known[:, None, :]
+        if late.any():
+            access, unit, reader = np.nonzero(late)
+            agent = columns[access, reader]
+            epochs = np.zeros(cells.shape, np.int64)
+            epochs[access, unit] = epochs_of(0, agent, np.full(len(agent), ALL_LANES)) | (
+                times[access, unit, reader].astype(np.int64) << TIME_SHIFT
+            )
+            self._report("write-after-read", shadow, who, cells, epochs, epochs != 0, ordered)
+        # Readers of the same warp: the lane matters.
+        epochs = shadow.recent[cells]
+        own = agent_of(epochs) == who.instance[:, None]
+        if own.any():
+            late = own & self._unordered(epochs, who)
+            if late.any():
+                self._report("write-after-read", shadow, who, cells, epochs, late, ordered)
+
+    def _compare_lanes(self, shadow: Shadow, who: Actors, cells: Array, mine: Array, differs: Differs | None) -> None:
+        """Lanes of one instruction that wrote the same place: only one of them is in the shadow now."""
+        winner = shadow.write[cells]
+        lost = winner != mine
+        if lost.any() and differs is not None:
+            self._report("write-after-write", shadow, who, cells, winner, lost, False, differs)
+
+    # Reports
+
+    def _report(
+        self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, late: Array, ordered: bool,
+        differs: Differs | None = None,
+    ) -> None:  # fmt: skip
+        access, unit = np.nonzero(late)
+        times = epochs[access, unit] >> TIME_SHIFT
+        for time in np.unique(times):
+            chosen = np.flatnonzero(times == time)
+            site = self.log.sites[time]
+            if ordered and self.orders[site].is_strong:
+                continue
+            if differs is not None:
+                chosen = chosen[differs(access[chosen], unit[chosen])]
+                if not len(chosen):
+                    continue
+            self._add(rule, shadow, who, cells, epochs, access[chosen], unit[chosen], site)
+
+    def _add(
+        self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, access: Array, unit: Array, site: int
+    ) -> None:
+        first, at = int(access[0]), int(unit[0])
+        epoch = int(epochs[first, at])
+        conflict = Conflict(
+            rule, shadow.name, shadow.offset(int(cells[first, at])), int(who.instance[first]), int(who.agent[first]),
+            int(who.lane[first]), int(self._agent(epochs[first, at])), epoch >> TIME_SHIFT, epoch & ALL_LANES, site,
+        )  # fmt: skip
+        message = describe(conflict, self.batch, self.clocks)
+        thread = self.batch.thread_at(conflict.instance, min(conflict.lane, WARP_LANES - 1))
+        program = self.batch.program
+        count = len(np.unique(access))
+        self.findings.add(rule, message, program.site(self.batch.site), thread, program.site(site), count)

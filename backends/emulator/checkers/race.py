@@ -1,0 +1,227 @@
+"""The race checker: two accesses to the same bytes, one of them a write, that nothing orders.
+
+Accesses of asynchronous engines are checked when they are issued, so that what is found does not depend on when they
+happen. CTAs of different batches are unordered, like those of one, unless a release and an acquire through memory order
+them; an acquire that reads a release of an earlier batch is taken to order everything before that moment. Stores of the
+same value to the same place are no finding, atomics and other strong accesses do not race with each other, and of many
+readers of a place in global memory the last two are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.checkers.clocks import KINDS, Clocks, join, joined_by, widened
+from backends.emulator.checkers.conflicts import Actors, Conflicts, Differs
+from backends.emulator.checkers.engines import Engines
+from backends.emulator.checkers.groups import Groups
+from backends.emulator.checkers.launch_state import LaunchState
+from backends.emulator.checkers.phases import Phases
+from backends.emulator.checkers.releases import Places, Releases
+from backends.emulator.checkers.shadow import SharedShadow, Shadow
+from backends.emulator.checkers.sites import Order, granule_bytes, orders_of
+from backends.emulator.fronts import Front, Mask
+from backends.emulator.observer import Observer, Words
+from backends.emulator.spaces import WARP_LANES
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+
+Array = NDArray[Any]
+_WAITS = {
+    "cp.async.wait_group": ("cp.async", ("cp.async",)),
+    "wgmma.wait_group": ("wgmma", ("wgmma",)),
+    "bulk.wait_group": ("bulk", ("bulk-read", "bulk-write")),
+    "bulk.wait_group.read": ("bulk", ("bulk-read",)),
+}
+_COMMITS = {"cp.async.commit_group": "cp.async", "wgmma.commit_group": "wgmma", "bulk.commit_group": "bulk"}
+
+
+class RaceChecker(Observer):
+    """Follows one batch; `state` is that of its launch."""
+
+    def __init__(self, batch: Batch, state: LaunchState) -> None:
+        self.batch = batch
+        self.state = state
+        self.log = state.log
+        self.orders = orders_of(batch.program)
+        self.clocks = Clocks(batch.instances, state.log.now)
+        self.conflicts = Conflicts(batch, self.clocks, state.log, state.findings, self.orders)
+        self.shared = _shared_shadow(batch)
+        self.phases = Phases(self.clocks, batch.shared.stride_bytes)
+        self.releases = Releases(self.clocks, batch.ctas)
+        self.groups = {name: Groups(self.clocks) for name in ("cp.async", "wgmma", "bulk")}
+        self.engines = Engines(batch, self.conflicts, self.phases, self.shared, state.memory)
+        self.places = {"shared": Places(self.shared), "global": state.places}
+        self.barriers: dict[int, Array] = {}
+
+    # Accesses
+
+    def access(
+        self, front: Front, space: str, flat: Array, nbytes: int, active: Mask | None, kind: str,
+        values: Sequence[Array] | None = None,
+    ) -> None:  # fmt: skip
+        order = self.orders[self.batch.site]
+        shadow = {"shared": self.shared, "global": self.state.memory}.get(space)
+        if shadow is None or order.is_constant:
+            return
+        instance, lane, places = lanes_of(front, active, flat)
+        if not len(places):
+            return
+        time = self.log.add(self.batch.site)
+        agent = self.clocks.column("cp.async", instance) if kind == "async-store" else instance
+        who = Actors(instance, agent, lane)
+        cells = shadow.cells(places, nbytes)
+        if kind in ("load", "async-load"):
+            self.conflicts.read(shadow, who, cells, time, order.is_strong)
+        else:
+            differs = None if values is None else self._differs(shadow, places, values, front, active)
+            self.conflicts.write(shadow, who, cells, time, order.is_strong, differs)
+        if order.is_strong:
+            self._synchronise(space, shadow, instance, lane, cells, order, kind, time)
+
+    def _synchronise(
+        self, space: str, shadow: Shadow, instance: Array, lane: Array, cells: Array, order: Order, kind: str, time: int
+    ) -> None:
+        """A strong access may hand on, or find, what another warp has released."""
+        repeated = np.repeat(instance, cells.shape[1])
+        self.releases.access(
+            self.places[space], repeated, cells.reshape(-1), order, kind != "store", kind != "load", time
+        )
+        if order.acquires:
+            self.conflicts.synced[instance, lane] = time
+
+    def _differs(self, shadow: Shadow, places: Array, values: Sequence[Array], front: Front, active: Mask | None) -> Differs:
+        """Whether the bytes that a store is about to write differ from those in memory or from another lane's."""
+        memory = self.batch.access.spaces[shadow.name].units[1]
+
+        def differs(access: Array, unit: Array) -> Array:
+            data = stored_bytes(values, front, active).reshape(len(places), -1, shadow.granule)
+            start = (places[access] & -shadow.granule) + unit * shadow.granule
+            new = data[access, unit]
+            there = memory[start[:, None] + np.arange(shadow.granule)]
+            changed: Array = (new != there).any(axis=1)
+            # Lanes of this instruction may collide: compare with the last of each place.
+            winner = {int(s): row for s, row in zip(start, new, strict=True)}
+            collides = np.array([(winner[int(s)] != row).any() for s, row in zip(start, new, strict=True)])
+            return changed | collides
+
+        return differs
+
+    # Barriers
+
+    def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
+        ctas, rows = joined_by(self.batch.cta_of(front), self.clocks.released(front.indices(), self.log.now))
+        pending = self.barriers.get(identifier)
+        if pending is None:
+            pending = np.zeros((self.batch.ctas, 2, self.clocks.columns), np.int32)
+        pending = widened(pending, self.clocks.columns)
+        target = pending[ctas]
+        join(target, rows)
+        pending[ctas] = target
+        self.barriers[identifier] = pending
+
+    def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
+        pending = self.barriers[identifier]
+        for front in fronts:
+            ctas = self.batch.cta_of(front)
+            chosen = done[ctas]
+            instance = front.indices()[chosen]
+            self.clocks.acquire(instance, pending[ctas[chosen]])
+            self._meet(instance, front.full_mask()[chosen])
+        pending[done] = 0
+
+    def _meet(self, instance: Array, lanes: Mask) -> None:
+        synced = self.conflicts.synced
+        synced[instance] = np.where(lanes, self.log.now, synced[instance])
+
+    def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
+        warp, lane = np.nonzero(lanes)
+        instance = front.indices()[warp]
+        if not len(instance):
+            return
+        who = Actors(instance, instance, lane)
+        time = self.log.add(self.batch.site)
+        cells = self.shared.cells(words * 8, 8)
+        if event in ("init", "inval"):
+            self.conflicts.write(self.shared, who, cells, time)
+            self.phases.init(words)
+            return
+        self.conflicts.read(self.shared, who, cells, time, ordered=True)
+        if event == "arrive":
+            self.phases.arrive(words, self.clocks.released(instance, time))
+        elif event == "wait":
+            self.phases.wait(instance, words)
+            self.conflicts.synced[instance, lane] = time
+
+    def bytes_complete(self, words: Words, nbytes: Array) -> None:
+        self.phases.bytes_complete(words, nbytes)
+
+    def phase_complete(self, words: Words) -> None:
+        self.phases.complete(words, self.log.now)
+
+    # Everything else
+
+    def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
+        instance = front.indices() if lanes is None else front.indices()[lanes.any(axis=1)]
+        if not len(instance):
+            return
+        now = self.log.now
+        if name in _COMMITS:
+            self.groups[_COMMITS[name]].commit(instance, now)
+        elif name in _WAITS:
+            group, engines = _WAITS[name]
+            self.groups[group].wait(instance, detail, engines)
+        elif name.startswith(("fence", "membar")):
+            self._fence(instance, name)
+        elif name == "cp.async.wait_all":
+            self.clocks.learn(instance, self.clocks.column("cp.async", instance), now)
+        elif name == "cp.async.mbarrier.arrive":
+            self._arrive_after_copies(front, lanes, detail)
+        elif name == "bar.warp.sync":
+            self._meet(front.indices(), front.full_mask() if lanes is None else lanes)
+        else:
+            self.engines.event(front, name, lanes, detail)
+
+    def _fence(self, instance: Array, opcode: str) -> None:
+        parts = opcode.split(".")
+        if "proxy" in parts:
+            self.clocks.fence_proxy(instance, self.log.now)
+        elif "mbarrier_init" not in parts:
+            self.releases.fence(instance, self.orders[self.batch.site].scope, self.log.now)
+
+    def _arrive_after_copies(self, front: Front, lanes: Mask | None, words: Words) -> None:
+        warp = np.nonzero(front.full_mask() if lanes is None else lanes)[0]
+        instance = front.indices()[warp]
+        rows = self.clocks.released(instance, self.log.now)
+        rows[np.arange(len(rows)), 0, self.clocks.column("cp.async", instance)] = self.log.now
+        self.phases.arrive(words, rows)
+
+
+def lanes_of(front: Front, active: Mask | None, flat: Array) -> tuple[Array, Array, Array]:
+    """(instance, lane, flat offset) of each lane that takes part, arrays (lanes,)."""
+    if active is None:
+        instance = np.repeat(front.indices(), WARP_LANES)
+        return instance, np.tile(np.arange(WARP_LANES), front.n), flat.reshape(-1)
+    warp, lane = np.nonzero(active)
+    return front.indices()[warp], lane, flat[warp, lane]
+
+
+def stored_bytes(values: Sequence[Array], front: Front, active: Mask | None) -> Array:
+    """What each lane that takes part stores, shape (lanes, bytes) uint8."""
+    parts = [np.ascontiguousarray(np.broadcast_to(v, (front.n, WARP_LANES))) for v in values]
+    raw = np.concatenate([p.view(np.uint8).reshape(front.n, WARP_LANES, -1) for p in parts], axis=2)
+    return raw.reshape(-1, raw.shape[2]) if active is None else raw[active]
+
+
+def _shared_shadow(batch: Batch) -> SharedShadow:
+    shared, size, warps = batch.shared, batch.geometry.cluster_ctas, batch.warps_per_cta
+    first = np.arange(batch.ctas)[:, None] // size * size
+    kind, rank, warp = (x.reshape(1, -1) for x in np.indices((len(KINDS), size, warps)))
+    columns = kind * batch.instances + warp * batch.ctas + first + rank
+    granule = granule_bytes(batch.program.instructions, "shared")
+    return SharedShadow(batch.ctas * shared.stride_bytes, granule, shared.stride_bytes, columns)

@@ -1,0 +1,39 @@
+"""The checkers that a launch asked for, and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from backends.emulator.arena import Arena
+from backends.emulator.checkers.launch_state import LaunchState
+from backends.emulator.checkers.race import RaceChecker
+from backends.emulator.observer import Observer, Observers
+from backends.emulator.program import Program
+from backends.findings import Finding
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+
+# Fewer lanes at once than without checkers: the clocks of a batch grow with the square of its warps.
+CHECKED_LANES = 2048
+Checker = Callable[["Batch", LaunchState], Observer]
+CHECKERS: Mapping[str, tuple[Checker, ...]] = {"race": (RaceChecker,)}
+
+
+class Checks:
+    """The checkers `names` on one launch of a program."""
+
+    def __init__(self, names: frozenset[str], program: Program, arena: Arena) -> None:
+        self.checkers = [c for name in sorted(names) for c in CHECKERS.get(name, ())]
+        self.state = LaunchState(program, arena)
+
+    def observe(self, batch: Batch) -> Observer:
+        """The observer of a batch."""
+        members = [checker(batch, self.state) for checker in self.checkers]
+        return members[0] if len(members) == 1 else Observers(members)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What all of them found so far."""
+        return self.state.findings.all()
