@@ -152,7 +152,7 @@ def _joined(n: NativeBlock, kind: str, source: Vector) -> Value:
 
 def _cvta(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     space = next((p.partition("::")[0] for p in parts if p.partition("::")[0] in _WINDOWS), None)
-    if space is None or not parts[-1].endswith("64"):
+    if space in (None, "param") or not parts[-1].endswith("64"):
         raise NotNative("cvta")
     value = n.read(operands[1], "b64")
     base = splat(I64, _WINDOWS[space])

@@ -54,7 +54,10 @@ def _unpack(b: BlockBuilder, instruction: Instruction, kind: str) -> None:
 
 
 def emit_cvta(b: BlockBuilder, instruction: Instruction) -> None:
-    """`cvta{.to}.space.size`: generic addresses are the space's offset plus its window."""
+    """`cvta{.to}.space.size`: generic addresses are the space's offset plus its window.
+
+    Parameters have generic addresses from the start, but a compiler may hold one in 32 bits up to here.
+    """
     parts = instruction.parts
     space = next((p.partition("::")[0] for p in parts if p.partition("::")[0] in _WINDOWS), None)
     if space is None:
@@ -62,8 +65,17 @@ def emit_cvta(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands
     kind = "b64" if parts[-1].endswith("64") else "b32"
     base = b.constant(_WINDOWS[space], np.dtype(f"u{bits_of(kind) // 8}"))
+    if space == "param" and kind == "b64" and "to" not in parts:
+        start = b.constant(_parameter_block(b), np.dtype(np.uint64))
+        b.write(target, kind, f"((({b.read(source, kind)} - {start}) & np.uint64(0xffffffff)) + {start})")
+        return
     sign = "-" if "to" in parts else "+"
     b.write(target, kind, f"({b.read(source, kind)} {sign} {base})" if _WINDOWS[space] else b.read(source, kind))
+
+
+def _parameter_block(b: BlockBuilder) -> int:
+    """Address of the entry's parameter block."""
+    return next((b.addresses[name] - offset for name, (offset, _) in b.program.parameters.items()), 0)
 
 
 def emit_isspacep(b: BlockBuilder, instruction: Instruction) -> None:
