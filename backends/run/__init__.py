@@ -1,0 +1,1 @@
+"""Run tasks and scripts on a device: inputs, reference, launch, comparison, outcome."""

@@ -1,0 +1,205 @@
+"""Run a task: compile its kernel for each target, launch it at each size, compare with the reference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from backends.compilers.artifact import Compiled
+from backends.compilers.launch import Descriptor
+from backends.compilers.ptxas import CompileTimeoutError
+from backends.compilers.task import compile_task
+from backends.device import Buffer, Device, LaunchResult
+from backends.run.devices import DEFAULTS, DeviceOptions, open_device
+from backends.run.inputs import DTYPES, Tensor, as_bytes, draw_inputs, from_bytes
+from backends.run.launch import run_compiled
+from backends.run.oracle import compare, expected_outputs
+from backends.run.outcome import Comparison, Outcome, Status, Timing
+from ir.diagnostics import Diagnostic, ExitCode, UserError
+from ir.task import Sizes, Task
+
+# Rules of findings that end a launch without saying that the kernel is wrong.
+_LIMITS = {"time-limit": Status.TIMEOUT, "budget-spent": Status.BUDGET_SPENT}
+_REFUSALS = ("unsupported-instruction", "unsupported-tensor-map")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to run: a task (which may be a variant of another), a target such as `sm_90`, and sizes."""
+
+    task: Task
+    target: str
+    sizes: Sizes
+
+
+def cases(tasks: Sequence[Task], size_set: str, targets: Sequence[str] = ()) -> Iterator[Case]:
+    """Every combination, tasks first; without `targets`, those that each task names."""
+    for task in tasks:
+        for target in targets or task.targets:
+            yield from (Case(task, target, sizes) for sizes in task.sizes[size_set])
+
+
+def run_cases(
+    todo: Sequence[Case],
+    device: str = "emulator",
+    options: DeviceOptions = DEFAULTS,
+    progress: Callable[[str], None] = lambda _line: None,
+) -> list[Outcome]:
+    """Run cases in order; `options.time_limit_s` bounds all of them, and those not begun by then are timeouts.
+
+    Raises UserError for what is wrong with the task itself (`bad-reference`, missing files), not with its kernel.
+    """
+    deadline_s = time.monotonic() + options.time_limit_s
+    found = []
+    for number, case in enumerate(todo, 1):
+        left_s = deadline_s - time.monotonic()
+        outcome = run_case(case, device, replace(options, time_limit_s=left_s)) if left_s > 0 else _not_begun(case)
+        found.append(outcome)
+        progress(f"{number}/{len(todo)} {_label(case)}: {outcome.status}")
+    return found
+
+
+def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFAULTS) -> Outcome:
+    """Compile, launch and compare one case on a fresh device."""
+    machine = open_device(device, options)
+    started = time.perf_counter()
+    try:
+        compiled = compile_task(case.task, case.sizes, case.target)
+    except UserError as error:
+        return _no_launch(case, error, time.perf_counter() - started)
+    compile_s = time.perf_counter() - started
+    inputs = draw_inputs(case.task, case.sizes, options.seed)
+    run = _Run(case, machine, inputs)
+    outcome = run.launched(compiled)
+    return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s))
+
+
+@dataclass
+class _Run:
+    """One case on one device: its inputs on the host, its buffers on the device."""
+
+    case: Case
+    device: Device
+    inputs: Mapping[str, Tensor]
+
+    def launched(self, compiled: Compiled) -> Outcome:
+        """Load and launch; what the device refuses is an outcome."""
+        started = time.perf_counter()
+        try:
+            kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx")
+            load_s = time.perf_counter() - started
+            buffers = {a.name: self._buffer(a.name) for a in self.case.task.arguments if a.kind != "scalar"}
+            arguments = self._arguments(buffers)
+            result = run_compiled(self.device, kernel, compiled, arguments, self.case.task.grid(self.case.sizes))
+        except UserError as error:
+            return _refused(self.case, error)
+        except MemoryError as error:
+            return _outcome(self.case, Status.FAULT, diagnostics=(Diagnostic("out-of-memory", str(error)),))
+        run_s = time.perf_counter() - started - load_s
+        return replace(self._judged(result, buffers), timing=Timing(load_s=load_s, run_s=run_s))
+
+    def _buffer(self, name: str) -> Buffer:
+        """Memory for an argument: inputs are written, outputs are left as the device allocates them."""
+        argument = next(a for a in self.case.task.arguments if a.name == name)
+        shape = argument.shape_at(self.case.task.values(self.case.sizes))
+        buffer = self.device.allocate(_nbytes(argument.dtype, shape), name)
+        if argument.is_input:
+            self.device.write(buffer, as_bytes(self.inputs[name]))
+        return buffer
+
+    def _arguments(self, buffers: Mapping[str, Buffer]) -> dict[str, Any]:
+        """Parameter -> what `run_compiled` takes."""
+        values = self.case.task.values(self.case.sizes)
+        found: dict[str, Any] = {}
+        for a in self.case.task.arguments:
+            if a.kind == "scalar":
+                found[a.parameter] = a.value_at(values)
+            elif a.kind == "descriptor":
+                shape = a.shape_at(values)
+                found[a.parameter] = Descriptor(buffers[a.name].address, shape, _row_major(shape))
+            else:
+                found[a.parameter] = buffers[a.name].address
+        return found
+
+    def _judged(self, result: LaunchResult, buffers: Mapping[str, Buffer]) -> Outcome:
+        seen: dict[str, Any] = {
+            "counters": dict(result.counters),
+            "printed": result.output,
+            "findings": result.findings,
+        }
+        if result.fault is not None:
+            status = _LIMITS.get(result.fault.rule, Status.FAULT)
+            return _outcome(self.case, status, fault=result.fault, **seen)
+        comparisons, overwritten = self._comparisons(buffers), self._overwritten(buffers)
+        wrong = overwritten or not all(c.passed for c in comparisons)
+        status = Status.WRONG_RESULT if wrong else Status.FINDINGS if result.findings else Status.PASSED
+        return _outcome(self.case, status, comparisons=comparisons, overwritten=overwritten, **seen)
+
+    def _comparisons(self, buffers: Mapping[str, Buffer]) -> tuple[Comparison, ...]:
+        task, sizes = self.case.task, self.case.sizes
+        expected = expected_outputs(task, sizes, self.inputs)
+        values = task.values(sizes)
+        return tuple(
+            compare(a.name, self._read(buffers[a.name], a.dtype, a.shape_at(values)), expected[a.name])
+            for a in task.outputs
+        )
+
+    def _overwritten(self, buffers: Mapping[str, Buffer]) -> tuple[str, ...]:
+        """Inputs that are no outputs and no longer hold what they were given."""
+        inputs = [a for a in self.case.task.inputs if a.role == "in"]
+        return tuple(a.name for a in inputs if not self._unchanged(buffers[a.name], self.inputs[a.name]))
+
+    def _unchanged(self, buffer: Buffer, tensor: Tensor) -> bool:
+        before = as_bytes(tensor)
+        return bool(np.array_equal(self.device.read(buffer, np.uint8, before.shape), before))
+
+    def _read(self, buffer: Buffer, dtype: str, shape: tuple[int, ...]) -> Tensor:
+        return from_bytes(self.device.read(buffer, np.uint8, (_nbytes(dtype, shape),)), DTYPES[dtype], shape)
+
+
+def _nbytes(dtype: str, shape: tuple[int, ...]) -> int:
+    return prod(shape) * int(DTYPES[dtype].itemsize)
+
+
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides in elements.
+
+    >>> _row_major((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides = [1]
+    for extent in shape[:0:-1]:
+        strides.append(strides[-1] * extent)
+    return tuple(reversed(strides))
+
+
+def _outcome(case: Case, status: Status, **seen: Any) -> Outcome:
+    return Outcome(case.task.variant_name, case.target, dict(case.sizes), status, **seen)
+
+
+def _no_launch(case: Case, error: UserError, compile_s: float) -> Outcome:
+    """Why there is no compiled kernel; a missing compiler is the user's to install, so it is raised on."""
+    if error.exit_code == ExitCode.MISSING:
+        raise error
+    status = Status.TIMEOUT if isinstance(error, CompileTimeoutError) else Status.FAILED_COMPILE
+    return _outcome(case, status, diagnostics=error.diagnostics, timing=Timing(compile_s=compile_s))
+
+
+def _refused(case: Case, error: UserError) -> Outcome:
+    """The device does not implement something, or refuses the launch as the driver would."""
+    unsupported = any(d.rule in _REFUSALS for d in error.diagnostics)
+    return _outcome(case, Status.UNSUPPORTED if unsupported else Status.FAULT, diagnostics=error.diagnostics)
+
+
+def _not_begun(case: Case) -> Outcome:
+    return _outcome(case, Status.TIMEOUT, diagnostics=(Diagnostic("time-limit", "not begun within the time limit"),))
+
+
+def _label(case: Case) -> str:
+    sizes = " ".join(f"{name}={value}" for name, value in case.sizes.items())
+    return " ".join(part for part in (case.task.name, case.task.variant_name, case.target, sizes) if part)

@@ -1,0 +1,155 @@
+"""`twill run`: run a task or a Triton script on a device, and say whether its kernels are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ir.diagnostics import fail
+from twill.cli.progress import progress_line
+
+if TYPE_CHECKING:
+    from backends.run.devices import DeviceOptions
+    from ir.task import Task
+
+_COMPLETIONS = ("early", "late", "random")
+_SIZE_SETS = ("search", "verify", "report")
+_ENGINES = ("auto", "numpy", "native")
+_CONFIGS = ("first", "all")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--device", default="emulator", show_default=True, help="Where kernels run.")
+@click.option("--variant", metavar="NAME|all", help="A variant of the task  [default: the task as it is].")
+@click.option(
+    "--target", "-t", "targets", multiple=True, metavar="ARCH", help="sm_90, h100, ...  [default: those of the task]"
+)
+@click.option("--sizes", type=click.Choice(_SIZE_SETS), default="verify", show_default=True, help="Set of sizes.")
+@click.option(
+    "--check", "checks", default="all", show_default=True, metavar="LIST", help="all, none or race,memory,..."
+)
+@click.option("--completion", type=click.Choice(_COMPLETIONS), default="late", show_default=True, help="Of async work.")
+@click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True, help="Of the emulator.")
+@click.option("--configs", type=click.Choice(_CONFIGS), default="first", show_default=True, help="Of @autotune.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of inputs and of scheduling.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Warp instructions of one launch.")
+@click.option("--time-limit", "time_limit_s", type=click.FloatRange(min=0.0), default=600.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+def command(
+    source: Path, arguments: tuple[str, ...], variant: str | None, sizes: str, as_json: bool, quiet: bool, **flags: Any
+) -> int:
+    """Run the kernels of SOURCE and report results, findings and counters.
+
+    SOURCE is a task (a folder or a .toml file): its kernel is compiled for each target, launched at each size, and
+    compared with its reference in fp64. Or it is an unmodified Triton script (.py), run with ARGUMENTS after `--`:
+    every launch on its tensors goes to the device.
+    """
+    device, configs = flags.pop("device"), flags.pop("configs")
+    targets, options = flags.pop("targets"), _options(**flags)
+    if source.suffix == ".py":
+        if variant is not None:
+            raise fail("invalid-option", "--variant is for tasks, and a script was given")
+        return _script(source, arguments, targets, device, options, configs, as_json, quiet)
+    if arguments:
+        raise fail("invalid-option", f"a task takes no arguments, got `{' '.join(arguments)}`")
+    return _task(source, variant, targets, sizes, device, options, as_json, quiet)
+
+
+def _options(checks: str, budget: int | None, **rest: Any) -> DeviceOptions:
+    from backends.run.devices import DeviceOptions, chosen_checks
+
+    names = tuple(name.strip() for name in checks.split(","))
+    chosen_checks(names)
+    limit = {"instruction_budget": budget} if budget is not None else {}
+    return DeviceOptions(names, **limit, **rest)
+
+
+def _task(
+    source: Path,
+    variant: str | None,
+    targets: tuple[str, ...],
+    sizes: str,
+    device: str,
+    options: DeviceOptions,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    from backends.run.devices import architecture_of_target, open_device
+    from ir.task import load_task
+
+    task = load_task(source)
+    tasks = _variants(task, variant)
+    wanted = [architecture_of_target(t) for t in targets]
+    open_device(device, options)
+    from backends.run.outcome import exit_code
+    from backends.run.task import cases, run_cases
+
+    with progress_line(quiet) as progress:
+        outcomes = run_cases(list(cases(tasks, sizes, wanted)), device, options, progress)
+    head = {"task": task.name, "size_set": sizes, **_settings(device, options)}
+    (_print_json if as_json else _print_table)(head, outcomes)
+    return exit_code(o.status for o in outcomes)
+
+
+def _variants(task: Task, name: str | None) -> tuple[Task, ...]:
+    if name is None:
+        return (task,)
+    return task.all_variants() if name == "all" else (task.variant(name),)
+
+
+def _settings(device: str, options: DeviceOptions) -> dict[str, Any]:
+    from backends.run.devices import chosen_checks
+
+    checks = list(chosen_checks(options.checks))
+    return {
+        "device": device,
+        "engine": options.engine,
+        "checks": checks,
+        "completion": options.completion,
+        "seed": options.seed,
+    }
+
+
+def _print_json(head: dict[str, Any], outcomes: Any) -> None:
+    from backends.run.document import task_document
+    from ir.serialize import to_text
+
+    click.echo(to_text(task_document(head, outcomes)), nl=False)
+
+
+def _print_table(head: dict[str, Any], outcomes: Any) -> None:
+    from backends.run.render import details, task_table
+
+    checks = ", ".join(head["checks"]) or "bounds and deadlocks only"
+    title = f"{head['task']} on {head['device']}, completion {head['completion']}, checks: {checks}"
+    _print(task_table(title, outcomes))
+    for o in outcomes:
+        sizes = " ".join(f"{k}={v}" for k, v in o.sizes.items())
+        for text in details(o):
+            click.echo(f"\n{o.variant or head['task']} {o.target} {sizes}\n{text}")
+
+
+def _print(table: Any) -> None:
+    """A table at its own width where nobody looks at a terminal."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(table)
+
+
+def _script(
+    source: Path,
+    arguments: tuple[str, ...],
+    targets: tuple[str, ...],
+    device: str,
+    options: DeviceOptions,
+    configs: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    raise NotImplementedError
