@@ -182,18 +182,16 @@ def _brev(a: Array) -> Array:
 
 def _fns(mask: Array, base: Array, offset: Array) -> Array:
     """Position of the |offset|-th set bit of `mask` from `base` on, upward or downward; all ones if none."""
-    mask, base, offset = np.broadcast_arrays(mask, base, offset)
-    found = np.full(mask.shape, FULL_32)
-    missing = np.abs(offset.astype(np.int64))
-    missing = np.where(offset == 0, 1, missing)
-    step = np.sign(offset).astype(np.int64)
-    position = base.astype(np.int64)
+    found = np.full(np.broadcast(mask, base, offset).shape, FULL_32)
+    missing = np.maximum(np.abs(offset.astype(np.int64)), 1)
+    position, step = base.astype(np.int64), np.sign(offset).astype(np.int64)
+    step = np.where(base < 32, np.where(offset == 0, 32, step), 32)
     for _ in range(32):
         inside = (position >= 0) & (position < 32)
         hit = inside & ((mask >> np.where(inside, position, 0).astype(np.uint32)) & np.uint32(1)).astype(bool)
         missing = missing - hit
         found = np.where(hit & (missing == 0), position.astype(np.uint32), found)
-        position = np.where(offset == 0, 32, position + step)
+        position = position + step
     return found
 
 

@@ -123,12 +123,13 @@ def arithmetic(name: str, mode: str) -> Callable[..., Array]:
             finite &= arrays[-1] != 0
         nearest, error = (np.array(part) for part in _PAIRS[name](*arrays))
         unsafe = finite & ~np.logical_and.reduce([_safe(x) for x in arrays])
-        nearest, error = np.where(finite & ~unsafe, nearest, plain), np.where(finite & ~unsafe, error, 0.0)
+        exact_zero = (nearest == 0) & (error == 0)
+        nearest = np.where(finite & ~unsafe & ~exact_zero, nearest, plain)
+        error = np.where(finite & ~unsafe, error, 0.0)
         _by_fractions(name, arrays, nearest, error, unsafe)
         result = rounded(nearest, error, mode)
         if name in _TERMS:
-            exact_zero = zero_sign(result, *_TERMS[name](*arrays), mode)
-            result = np.where(error == 0, exact_zero, result)
+            result = np.where(error == 0, zero_sign(result, *_TERMS[name](*arrays), mode), result)
         return (
             result.reshape(np.broadcast(*sources).shape) if len(sources) > 1 else result.reshape(np.shape(sources[0]))
         )

@@ -42,7 +42,7 @@ def to_odd(s: Array, error: Array) -> Array:
     s = np.asarray(s)
     bits = s.view(f"i{s.dtype.itemsize}")
     even = (error != 0) & np.isfinite(error) & (bits & 1 == 0)
-    toward = np.where((error > 0) == (s > 0), bits.dtype.type(1), bits.dtype.type(-1))
+    toward = np.where((error > 0) != np.signbit(s), bits.dtype.type(1), bits.dtype.type(-1))
     return (bits + toward * even).view(s.dtype)
 
 

@@ -25,7 +25,8 @@ def flush(x: Array) -> Array:
 def saturate(x: Array) -> Array:
     """Clamped to [0, 1]; NaN and -0 become +0."""
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    return np.fmin(np.fmax(x, zero), one) + zero
+    clamped = np.minimum(np.maximum(x, zero), one) + zero
+    return np.where(np.isnan(clamped), zero, clamped)
 
 
 def relu(x: Array) -> Array:
@@ -34,7 +35,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, zero) + zero
 
 
-_NAN_BITS = {2: np.uint16(0x7FFF), 4: np.uint32(0x7FFFFFFF)}
+_NAN_BITS: dict[int, Any] = {2: np.uint16(0x7FFF), 4: np.uint32(0x7FFFFFFF)}
 
 
 def canonical(x: Array) -> Array:
@@ -117,8 +118,10 @@ def directed_f32(name: str, mode: str) -> Apply:
 
     def compute(*sources: Array) -> Array:
         wide = [np.asarray(x, np.float64) for x in sources]
-        result = encode(_ODD[name](*wide), FORMATS["f32"], mode).view(np.float32)
-        return zero_sign(result, *_ZERO_TERMS[name](*wide), mode) if name in _ZERO_TERMS else result
+        result = _ODD[name](*wide)
+        if name in _ZERO_TERMS:
+            result = zero_sign(result, *_ZERO_TERMS[name](*wide), mode)
+        return encode(result, FORMATS["f32"], mode).view(np.float32)
 
     return returning(compute)
 
@@ -188,24 +191,30 @@ def _bits(x: Array) -> Array:
     return x.view(f"u{x.dtype.itemsize}")
 
 
-def _ordered(pick: np.ufunc, merge: np.ufunc) -> Apply:
-    """`pick` with -0 below +0: its two argument orders differ only in zeros and NaNs, which `merge` unites."""
+def _ordered(pick: np.ufunc, merge: np.ufunc, numbers_win: bool) -> Apply:
+    """`pick` with -0 below +0: its two argument orders differ only in zeros and NaNs, which `merge` unites.
+
+    `pick` propagates NaN; NumPy's fmin and fmax, which do not, treat a signalling NaN now this way, now that.
+    """
 
     def compute(a: Array, b: Array) -> Array:
         first, second = np.asarray(pick(a, b)), np.asarray(pick(b, a))
         nan = np.isnan(first)
         result = merge(_bits(first), _bits(second)).view(first.dtype)
-        return np.where(nan, first, result) if nan.any() else result
+        if not nan.any():
+            return result
+        other = np.where(np.isnan(a), b, a) if numbers_win else first
+        return np.where(nan, other, result)
 
     return compute
 
 
 # By (base, NaN propagates).
 _EXTREMES: dict[tuple[str, bool], Apply] = {
-    ("min", False): _ordered(np.fmin, np.bitwise_or),
-    ("max", False): _ordered(np.fmax, np.bitwise_and),
-    ("min", True): _ordered(np.minimum, np.bitwise_or),
-    ("max", True): _ordered(np.maximum, np.bitwise_and),
+    ("min", False): _ordered(np.minimum, np.bitwise_or, numbers_win=True),
+    ("max", False): _ordered(np.maximum, np.bitwise_and, numbers_win=True),
+    ("min", True): _ordered(np.minimum, np.bitwise_or, numbers_win=False),
+    ("max", True): _ordered(np.maximum, np.bitwise_and, numbers_win=False),
 }
 
 
