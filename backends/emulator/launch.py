@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
@@ -111,7 +112,7 @@ def run_launch(
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
     instructions = 0
     program, blocks = kernel.for_engine(settings.engine, observe is not None)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"):
         for start in range(0, len(order), max(size, 1)):
             batch = Batch(program, geometry, order[start : start + size], arena, geometry.shared_bytes, settings)
             batch.observer = observe(batch) if observe else None
@@ -120,6 +121,12 @@ def run_launch(
             batch.scheduler.run(blocks)
             instructions += batch.scheduler.executed
     return Work(-(-len(order) // max(size, 1)), len(order), instructions)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The products here are small: threads that wait for each other cost ten times what they save."""
+    return ThreadpoolController()
 
 
 def _batch_ctas(geometry: Geometry, lanes: int) -> int:

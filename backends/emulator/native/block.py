@@ -48,7 +48,7 @@ class NativeBlock:
             case Register(name=name):
                 return self.cast(self._narrowed(self.row_value(self.program.rows[name]), scalar), scalar)
             case Immediate():
-                return _literal(operand, scalar)
+                return _literal(self.ir, operand, scalar)
             case Negated(inner):
                 return self.ir.not_(self.read(inner, kind))
             case Symbol():
@@ -218,7 +218,7 @@ def _suffix(scalar: ir.Type) -> str:
     return {HALF: "f16", FLOAT: "f32", DOUBLE: "f64"}.get(scalar) or f"i{scalar.width}"
 
 
-def _literal(literal: Immediate, scalar: ir.Type) -> ir.Constant:
+def _literal(builder: ir.IRBuilder, literal: Immediate, scalar: ir.Type) -> Value:
     if scalar == I1:
         return splat(I1, int(bool(literal.value)))
     bits = ir.IntType(bits_of(scalar))
@@ -232,4 +232,4 @@ def _literal(literal: Immediate, scalar: ir.Type) -> ir.Constant:
         raise NotNative("literal")
     if scalar == bits:
         return splat(scalar, word)
-    return splat(bits, word).bitcast(ir.VectorType(scalar, LANES))
+    return builder.bitcast(splat(bits, word), ir.VectorType(scalar, LANES))
