@@ -30,7 +30,8 @@ Perform = Callable[[list[Any]], None]
 class Operation:
     """One issued operation. `perform` does several of its sort, given their payloads, in order.
 
-    `group`: number of the commit group of each lane, shape (n, 32).
+    `group`: number of the commit group of each lane, shape (n, 32). An operation that does not close waits for a later
+    one of its kind that does, and happens with it.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Operation:
     lanes: Mask
     group: NDArray[np.int64]
     site: int
+    closes: bool = True
 
 
 class Agents:
@@ -50,11 +52,11 @@ class Agents:
         self.pending: list[Operation] = []
         self._groups: dict[str, NDArray[np.int64]] = {}
 
-    def issue(self, kind: str, perform: Perform, payload: Any, front: Front, guard: Mask | None) -> None:
+    def issue(self, kind: str, perform: Perform, payload: Any, front: Front, guard: Mask | None, closes: bool = True) -> None:
         """Start an operation of the lanes of `front`. Operations of one kind happen in order."""
         lanes = front.full_mask(guard)
         group = self._group(kind)[front.warps].copy()
-        operation = Operation(kind, perform, payload, front, lanes, group, self.batch.site)
+        operation = Operation(kind, perform, payload, front, lanes, group, self.batch.site, closes)
         if self.batch.settings.completion == "early":
             self._do([operation])
             return
@@ -83,7 +85,7 @@ class Agents:
         if self.batch.settings.completion == "random":
             self._complete([self._random_choice()])
         else:
-            self._complete([self.pending[0]])
+            self._complete(self._unit())
         return True
 
     def chance(self) -> None:
@@ -99,6 +101,15 @@ class Agents:
         if kind not in self._groups:
             self._groups[kind] = np.zeros((self.batch.instances, WARP_LANES), np.int64)
         return self._groups[kind]
+
+    def _unit(self) -> list[Operation]:
+        """The first operation in flight that closes, after those of its kind that were issued before it."""
+        found: dict[str, list[Operation]] = {}
+        for operation in self.pending:
+            found.setdefault(operation.kind, []).append(operation)
+            if operation.closes:
+                return found[operation.kind]
+        return found[self.pending[0].kind]
 
     def _random_choice(self) -> Operation:
         """The first operation in flight of a random kind and issuing front."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from backends.emulator.semantics.table import LaneFunction, lookup, lookup_pair
+from backends.emulator.semantics.table import LaneFunction, lookup, lookup_pair, lookup_three
 from backends.emulator.translate.builder import BlockBuilder
 from backends.ptx.syntax import Instruction, Operand, Pair
 
 
 def emit_lane_function(b: BlockBuilder, instruction: Instruction) -> None:
     """Any instruction that works on each lane alone; refuses one that the tables do not have."""
-    paired = bool(instruction.operands) and isinstance(instruction.operands[0], Pair)
-    function = (lookup_pair if paired else lookup)(instruction.opcode)
+    function = _function_of(instruction)
     if function is None:
         raise b.refuse(f"`{instruction.opcode}`")
     if function.reads_carry or function.writes_carry:
@@ -28,6 +27,15 @@ def emit_lane_function(b: BlockBuilder, instruction: Instruction) -> None:
     b.line(f"{results} = {call})")
     for index, (target, kind) in enumerate(zip(targets, function.results, strict=True)):
         b.write(target, kind, f"{results}[{index}]")
+
+
+def _function_of(instruction: Instruction) -> LaneFunction | None:
+    """By the form of the operands: two results, three sources of a minimum or maximum, or neither."""
+    operands = instruction.operands
+    if operands and isinstance(operands[0], Pair):
+        return lookup_pair(instruction.opcode)
+    three = lookup_three(instruction.opcode) if len(operands) == 4 else None
+    return three or lookup(instruction.opcode)
 
 
 def _assign(b: BlockBuilder, target: Operand, function: LaneFunction, call: str) -> None:

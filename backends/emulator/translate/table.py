@@ -72,7 +72,7 @@ EMITTERS: Mapping[str, Emitter] = {
 
 
 _WAITS = (("mbarrier", "try_wait"), ("mbarrier", "test_wait"), ("wgmma", "fence"), ("wgmma", "wait_group"),
-          ("tcgen05", "alloc"), ("tcgen05", "ld"), ("tcgen05", "wait::ld"))
+          ("tcgen05", "alloc"))
 
 
 def ends_block(instruction: Instruction) -> bool:

@@ -74,7 +74,6 @@ def _movement(b: BlockBuilder, instruction: Instruction, split: list[Operand], p
 
 
 def _load(b: BlockBuilder, instruction: Instruction) -> None:
-    """Under `late` completion the registers are written at the wait, else right here."""
     target, place, *split = instruction.operands
     movement = _movement(b, instruction, split, "pack::16b")
     address, offset = b.address(place)
@@ -82,13 +81,9 @@ def _load(b: BlockBuilder, instruction: Instruction) -> None:
     if len(items) != movement.fragment.registers:
         raise b.refuse(f"{len(items)} registers for {movement.fragment.registers}")
     values = b.temporary()
-    rows = b.use(tuple(b.row(item).index for item in items), "rows")
-    b.effect(f"{values} = S.tcgen05.load(F, {b.use(movement, 'move')}, {address}, {offset}, {rows}, {b.guard})")
-    b.line(f"if {values} is not None:")
-    start = len(b.lines)
+    b.effect(f"{values} = S.tcgen05.load(F, {b.use(movement, 'move')}, {address}, {offset}, {b.guard})")
     for index, item in enumerate(items):
         b.write(item, "b32", f"{values}[{index}]")
-    b.lines[start:] = [f"    {line}" for line in b.lines[start:]]
 
 
 def _store(b: BlockBuilder, instruction: Instruction) -> None:
@@ -99,9 +94,7 @@ def _store(b: BlockBuilder, instruction: Instruction) -> None:
     values = b.read_all(source, "b32")
     if len(values) != movement.fragment.registers:
         raise b.refuse(f"{len(values)} registers for {movement.fragment.registers}")
-    b.effect(
-        f"S.tcgen05.store(F, {b.use(movement, 'move')}, {address}, {offset}, [{', '.join(values)}], {b.guard})"
-    )
+    b.effect(f"S.tcgen05.store(F, {b.use(movement, 'move')}, {address}, {offset}, [{', '.join(values)}], {b.guard})")
 
 
 def _wait(b: BlockBuilder, instruction: Instruction) -> None:
