@@ -8,6 +8,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from backends.run.outcome import Outcome, Timing, worst_status
+from backends.run.script import ScriptRun
 
 SCHEMA_VERSION = 1
 
@@ -24,13 +25,26 @@ def task_document(head: Mapping[str, Any], outcomes: Sequence[Outcome]) -> dict[
     }
 
 
-def _without_timing(outcome: Outcome) -> dict[str, Any]:
+def script_document(head: Mapping[str, Any], run: ScriptRun) -> dict[str, Any]:
+    """The document of `twill run script.py --json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "script-run",
+        **head,
+        "status": str(worst_status(r.status for r in run.launches)),
+        "error": plain(run.error),
+        "launches": [_without_timing(r) for r in run.launches],
+        "timing": _timing([r.timing for r in run.launches]),
+    }
+
+
+def _without_timing(outcome: Any) -> dict[str, Any]:
     return {name: value for name, value in plain(outcome).items() if name != "timing"}
 
 
 def _timing(timings: Sequence[Timing]) -> dict[str, Any]:
     totals = {f.name: sum(getattr(t, f.name) for t in timings) for f in fields(Timing)}
-    return {**totals, "runs": [asdict(t) for t in timings]}
+    return {**totals, "each": [asdict(t) for t in timings]}
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ir.task import Argument, Distribution, Sizes, Task
 
-Tensor = torch.Tensor
 DTYPES = {
     "fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,
     "fp8e4nv": torch.float8_e4m3fn, "fp8e5": torch.float8_e5m2,
@@ -20,7 +19,7 @@ DTYPES = {
 }  # fmt: skip
 
 
-def draw_inputs(task: Task, sizes: Sizes, seed: int) -> dict[str, Tensor]:
+def draw_inputs(task: Task, sizes: Sizes, seed: int) -> dict[str, torch.Tensor]:
     """Argument name -> contiguous CPU tensor, for each tensor or descriptor that the kernel reads.
 
     Each argument has a stream of its own, so that adding one leaves the others as they are.
@@ -29,20 +28,21 @@ def draw_inputs(task: Task, sizes: Sizes, seed: int) -> dict[str, Tensor]:
     return {a.name: draw(a, values, _generator(seed, a.name)) for a in task.inputs}
 
 
-def draw(argument: Argument, values: Sizes, generator: torch.Generator) -> Tensor:
+def draw(argument: Argument, values: Sizes, generator: torch.Generator) -> torch.Tensor:
     """A tensor of the argument's shape and dtype, filled by its distribution."""
     shape = argument.shape_at(values)
     filled = _FILLS[argument.distribution.kind](argument.distribution, shape, values, generator)
-    return filled.to(DTYPES[argument.dtype]).contiguous()
+    drawn: torch.Tensor = filled.to(DTYPES[argument.dtype]).contiguous()
+    return drawn
 
 
-def as_bytes(tensor: Tensor) -> NDArray[np.uint8]:
+def as_bytes(tensor: torch.Tensor) -> NDArray[np.uint8]:
     """The bytes of a contiguous CPU tensor, shape (nbytes,); they share its memory."""
     data: NDArray[np.uint8] = tensor.detach().reshape(-1).view(torch.uint8).numpy()
     return data
 
 
-def from_bytes(data: NDArray[np.uint8], dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+def from_bytes(data: NDArray[np.uint8], dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
     """The tensor that these bytes are."""
     return torch.from_numpy(data).view(dtype).reshape(shape)
 
@@ -51,31 +51,31 @@ def _generator(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
 
 
-def _normal(_d: Distribution, shape: tuple[int, ...], _v: Sizes, generator: torch.Generator) -> Tensor:
+def _normal(_d: Distribution, shape: tuple[int, ...], _v: Sizes, generator: torch.Generator) -> torch.Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def _uniform(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> Tensor:
+def _uniform(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
     low, high = d.bounds(values)
     return low + (high - low) * torch.rand(shape, generator=generator)
 
 
-def _integers(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> Tensor:
+def _integers(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
     low, high = d.bounds(values)
     return torch.randint(int(low), int(high), shape, generator=generator)
 
 
-def _offsets(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> Tensor:
+def _offsets(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
     _, high = d.bounds(values)
     cuts = torch.randint(0, int(high) + 1, (max(shape[0] - 2, 0),), generator=generator).sort().values
     return torch.cat([torch.tensor([0]), cuts, torch.tensor([int(high)])])[: shape[0]]
 
 
-def _zeros(_d: Distribution, shape: tuple[int, ...], _v: Sizes, _generator: torch.Generator) -> Tensor:
+def _zeros(_d: Distribution, shape: tuple[int, ...], _v: Sizes, _generator: torch.Generator) -> torch.Tensor:
     return torch.zeros(shape)
 
 
-_FILLS: dict[str, Callable[[Distribution, tuple[int, ...], Any, torch.Generator], Tensor]] = {
+_FILLS: dict[str, Callable[[Distribution, tuple[int, ...], Any, torch.Generator], torch.Tensor]] = {
     "normal": _normal,
     "uniform": _uniform,
     "integers": _integers,

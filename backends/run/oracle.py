@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from backends.compilers.python_source import import_file
-from backends.run.inputs import DTYPES, Tensor
+from backends.run.inputs import DTYPES
 from backends.run.outcome import Comparison, Element
 from ir.diagnostics import Location, fail
 from ir.task import Argument, Sizes, Task
@@ -41,7 +41,7 @@ class Expected:
     tolerance: float
 
 
-def expected_outputs(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> dict[str, Expected]:
+def expected_outputs(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> dict[str, Expected]:
     """Output name -> what is expected.
 
     Raises UserError: what importing the reference raises, `bad-reference` where it fails in fp64, or returns no
@@ -52,7 +52,7 @@ def expected_outputs(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> 
     return {a.name: Expected(exact[a.name], _tolerance(task, a, exact[a.name], working)) for a in task.outputs}
 
 
-def compare(name: str, got: Tensor, expected: Expected) -> Comparison:
+def compare(name: str, got: torch.Tensor, expected: Expected) -> Comparison:
     """One output of a kernel against what is expected; elements that are not finite must be the same ones.
 
     A NaN that the reference does not have is wrong whatever the tolerance.
@@ -75,31 +75,31 @@ def compare(name: str, got: Tensor, expected: Expected) -> Comparison:
     )
 
 
-def _errors(got: Tensor, want: Tensor) -> Tensor:
+def _errors(got: torch.Tensor, want: torch.Tensor) -> torch.Tensor:
     """|got - want|; infinite where only one is finite or they are other infinities, 0 where they are the same one."""
     same = (got == want) | (got.isnan() & want.isnan())
     error = (got - want).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     return torch.where(same, 0.0, error)
 
 
-def _overflows(got: Tensor, want: Tensor) -> bool:
+def _overflows(got: torch.Tensor, want: torch.Tensor) -> bool:
     """Whether the right value is beyond the range of the output's format somewhere."""
     return got.dtype.is_floating_point and bool((want.isfinite() & (want.abs() > torch.finfo(got.dtype).max)).any())
 
 
-def _worst(got: Tensor, want: Tensor, error: Tensor, wrong: int) -> tuple[Element, ...]:
+def _worst(got: torch.Tensor, want: torch.Tensor, error: torch.Tensor, wrong: int) -> tuple[Element, ...]:
     count = min(wrong, _WORST)
     order = error.reshape(-1).argsort(descending=True, stable=True)[:count].tolist()
     places = [tuple(int(i) for i in torch.unravel_index(torch.tensor(n), got.shape)) for n in order]
     return tuple(Element(place, float(got[place]), float(want[place])) for place in places)
 
 
-def _scale(want: Tensor) -> float:
+def _scale(want: torch.Tensor) -> float:
     finite = want[want.isfinite()].double()
     return float(finite.abs().max()) if finite.numel() else 0.0
 
 
-def _tolerance(task: Task, argument: Argument, exact: Tensor, working: Mapping[str, Tensor]) -> float:
+def _tolerance(task: Task, argument: Argument, exact: torch.Tensor, working: Mapping[str, torch.Tensor]) -> float:
     if task.tolerance is not None:
         return task.tolerance
     dtype = DTYPES[argument.dtype]
@@ -115,7 +115,7 @@ def _roundoff(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).eps) / 2
 
 
-def _own_error(exact: Tensor, working: Tensor | None) -> float:
+def _own_error(exact: torch.Tensor, working: torch.Tensor | None) -> float:
     """The reference's error in working precision over the scale; elements that overflow there count for nothing."""
     scale = _scale(exact)
     if working is None or not scale:
@@ -128,16 +128,17 @@ def _own_error(exact: Tensor, working: Tensor | None) -> float:
 # The reference.
 
 
-def _working(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def _working(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
     """The outputs in the precision of the inputs; empty where PyTorch lacks an operation on the CPU for it."""
     widened = {name: _widened(x, torch.float32) if x.dtype in _NARROW else x.clone() for name, x in inputs.items()}
     try:
-        return _call(task, sizes, widened)
+        found: Mapping[str, torch.Tensor] = _call(task, sizes, widened)
     except (RuntimeError, NotImplementedError):
         return {}
+    return found
 
 
-def _outputs(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _outputs(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     place = Location(str(task.reference_file))
     try:
         found = _call(task, sizes, inputs)
@@ -146,7 +147,7 @@ def _outputs(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> dict[str
     return {a.name: _checked(task, a, sizes, found) for a in task.outputs}
 
 
-def _checked(task: Task, argument: Argument, sizes: Sizes, found: Any) -> Tensor:
+def _checked(task: Task, argument: Argument, sizes: Sizes, found: Any) -> torch.Tensor:
     value = found.get(argument.name) if isinstance(found, Mapping) else None
     shape = argument.shape_at(task.values(sizes))
     if isinstance(value, torch.Tensor) and tuple(value.shape) == shape:
@@ -156,7 +157,7 @@ def _checked(task: Task, argument: Argument, sizes: Sizes, found: Any) -> Tensor
     raise fail("bad-reference", message, Location(str(task.reference_file)), "return a dict from output to tensor")
 
 
-def _call(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> Any:
+def _call(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Any:
     """The reference on those of the inputs, scalars and constants that its parameters name."""
     function = getattr(import_file(task.reference_file), task.reference_function, None)
     if function is None:
@@ -168,6 +169,6 @@ def _call(task: Task, sizes: Sizes, inputs: Mapping[str, Tensor]) -> Any:
         return function(**{name: known[name] for name in inspect.signature(function).parameters if name in known})
 
 
-def _widened(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _widened(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A copy, with floating-point numbers in `dtype`: a reference may write to what it is given."""
     return tensor.to(dtype) if tensor.dtype.is_floating_point and tensor.dtype != dtype else tensor.clone()

@@ -36,6 +36,12 @@ _EXIT_CODES = {
 }
 
 
+# Rules of faults that end a launch without saying that the kernel is wrong.
+LIMITS = {"time-limit": Status.TIMEOUT, "budget-spent": Status.BUDGET_SPENT}
+# Rules of diagnostics by which a device says that it lacks something.
+REFUSALS = ("unsupported-instruction", "unsupported-tensor-map")
+
+
 @dataclass(frozen=True)
 class Element:
     """One element of an output: its index, what the kernel wrote and what the reference says."""

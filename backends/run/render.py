@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backends.findings import Finding
+from backends.run.interception import LaunchRecord
 from backends.run.outcome import Comparison, Outcome
 from ir.diagnostics import Diagnostic
 
 INSTRUCTIONS = "smsp__inst_executed.sum"
 
 
-def task_table(title: str, outcomes: Sequence[Outcome]) -> Any:
+def task_table(outcomes: Sequence[Outcome]) -> Any:
     """A rich table with a row for each run; of several outputs, the one nearest to its tolerance or furthest beyond."""
     from rich.table import Table
 
-    table = Table("variant", "target", "size", "status", title=title, title_justify="left")
+    table = Table("variant", "target", "size", "status")
     for column in ("error", "tolerance", "warp instructions", "time"):
         table.add_column(column, justify="right")
     for o in outcomes:
@@ -26,6 +27,26 @@ def task_table(title: str, outcomes: Sequence[Outcome]) -> Any:
         cells = (o.variant or "-", o.target, size, o.status, *numbers)
         table.add_row(*cells, _instructions(o.counters), f"{o.timing.run_s:.2f} s")
     return table
+
+
+def launch_table(launches: Sequence[LaunchRecord]) -> Any:
+    """A rich table with a row for each launch of a script."""
+    from rich.table import Table
+
+    table = Table("kernel", "grid", "tensors", "status")
+    for column in ("warp instructions", "time"):
+        table.add_column(column, justify="right")
+    for r in launches:
+        shapes = " ".join(f"{name}={'x'.join(map(str, shape))}" for name, shape in r.shapes.items())
+        cells = (r.kernel, "x".join(map(str, r.grid)), shapes, r.status)
+        table.add_row(*cells, _instructions(r.counters), f"{r.timing.run_s:.2f} s")
+    return table
+
+
+def launch_details(launch: LaunchRecord) -> list[str]:
+    """What is wrong with a launch, in words; empty for a clean one."""
+    found = [finding_text(f) for f in (launch.fault, *launch.findings) if f is not None]
+    return found + [d.render() for d in launch.diagnostics]
 
 
 def details(outcome: Outcome) -> list[str]:

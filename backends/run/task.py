@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 
 from backends.compilers.artifact import Compiled
 from backends.compilers.launch import Descriptor
@@ -16,16 +17,12 @@ from backends.compilers.ptxas import CompileTimeoutError
 from backends.compilers.task import compile_task
 from backends.device import Buffer, Device, LaunchResult
 from backends.run.devices import DEFAULTS, DeviceOptions, open_device
-from backends.run.inputs import DTYPES, Tensor, as_bytes, draw_inputs, from_bytes
+from backends.run.inputs import DTYPES, as_bytes, draw_inputs, from_bytes
 from backends.run.launch import run_compiled
 from backends.run.oracle import compare, expected_outputs
-from backends.run.outcome import Comparison, Outcome, Status, Timing
+from backends.run.outcome import LIMITS, REFUSALS, Comparison, Outcome, Status, Timing
 from ir.diagnostics import Diagnostic, ExitCode, UserError
 from ir.task import Sizes, Task
-
-# Rules of findings that end a launch without saying that the kernel is wrong.
-_LIMITS = {"time-limit": Status.TIMEOUT, "budget-spent": Status.BUDGET_SPENT}
-_REFUSALS = ("unsupported-instruction", "unsupported-tensor-map")
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class _Run:
 
     case: Case
     device: Device
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, torch.Tensor]
 
     def launched(self, compiled: Compiled) -> Outcome:
         """Load and launch; what the device refuses is an outcome."""
@@ -133,7 +130,7 @@ class _Run:
             "findings": result.findings,
         }
         if result.fault is not None:
-            status = _LIMITS.get(result.fault.rule, Status.FAULT)
+            status = LIMITS.get(result.fault.rule, Status.FAULT)
             return _outcome(self.case, status, fault=result.fault, **seen)
         comparisons, overwritten = self._comparisons(buffers), self._overwritten(buffers)
         wrong = overwritten or not all(c.passed for c in comparisons)
@@ -154,11 +151,11 @@ class _Run:
         inputs = [a for a in self.case.task.inputs if a.role == "in"]
         return tuple(a.name for a in inputs if not self._unchanged(buffers[a.name], self.inputs[a.name]))
 
-    def _unchanged(self, buffer: Buffer, tensor: Tensor) -> bool:
+    def _unchanged(self, buffer: Buffer, tensor: torch.Tensor) -> bool:
         before = as_bytes(tensor)
         return bool(np.array_equal(self.device.read(buffer, np.uint8, before.shape), before))
 
-    def _read(self, buffer: Buffer, dtype: str, shape: tuple[int, ...]) -> Tensor:
+    def _read(self, buffer: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
         return from_bytes(self.device.read(buffer, np.uint8, (_nbytes(dtype, shape),)), DTYPES[dtype], shape)
 
 
@@ -192,7 +189,7 @@ def _no_launch(case: Case, error: UserError, compile_s: float) -> Outcome:
 
 def _refused(case: Case, error: UserError) -> Outcome:
     """The device does not implement something, or refuses the launch as the driver would."""
-    unsupported = any(d.rule in _REFUSALS for d in error.diagnostics)
+    unsupported = any(d.rule in REFUSALS for d in error.diagnostics)
     return _outcome(case, Status.UNSUPPORTED if unsupported else Status.FAULT, diagnostics=error.diagnostics)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ir.diagnostics import fail
+from ir.diagnostics import ExitCode, fail
 from twill.cli.progress import progress_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _COMPLETIONS = ("early", "late", "random")
 _SIZE_SETS = ("search", "verify", "report")
 _ENGINES = ("auto", "numpy", "native")
+_SCRIPT_TARGET = "sm_90"
 _CONFIGS = ("first", "all")
 
 
@@ -65,8 +67,8 @@ def _options(checks: str, budget: int | None, **rest: Any) -> DeviceOptions:
 
     names = tuple(name.strip() for name in checks.split(","))
     chosen_checks(names)
-    limit = {"instruction_budget": budget} if budget is not None else {}
-    return DeviceOptions(names, **limit, **rest)
+    options = DeviceOptions(names, **rest)
+    return options if budget is None else replace(options, instruction_budget=budget)
 
 
 def _task(
@@ -125,19 +127,23 @@ def _print_json(head: dict[str, Any], outcomes: Any) -> None:
 def _print_table(head: dict[str, Any], outcomes: Any) -> None:
     from backends.run.render import details, task_table
 
-    checks = ", ".join(head["checks"]) or "bounds and deadlocks only"
-    title = f"{head['task']} on {head['device']}, completion {head['completion']}, checks: {checks}"
-    _print(task_table(title, outcomes))
+    _print(_title(head["task"], head), task_table(outcomes))
     for o in outcomes:
         sizes = " ".join(f"{k}={v}" for k, v in o.sizes.items())
         for text in details(o):
             click.echo(f"\n{o.variant or head['task']} {o.target} {sizes}\n{text}")
 
 
-def _print(table: Any) -> None:
+def _title(name: str, head: dict[str, Any]) -> str:
+    checks = ", ".join(head["checks"]) or "bounds and deadlocks only"
+    return f"{name} on {head['device']}, completion {head['completion']}, checks: {checks}"
+
+
+def _print(title: str, table: Any) -> None:
     """A table at its own width where nobody looks at a terminal."""
     from rich.console import Console
 
+    click.echo(title)
     console = Console()
     (console if console.is_terminal else Console(width=200)).print(table)
 
@@ -152,4 +158,42 @@ def _script(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    raise NotImplementedError
+    from backends.run.devices import architecture_of_target, open_device
+    from backends.run.outcome import exit_code
+    from backends.run.script import run_script
+
+    if len(targets) > 1:
+        raise fail("invalid-option", f"a script runs on one target, got {', '.join(targets)}")
+    target = architecture_of_target(targets[0] if targets else _SCRIPT_TARGET)
+    machine = open_device(device, options)
+    with progress_line(quiet) as progress:
+        run = run_script(
+            source,
+            arguments,
+            machine,
+            target,
+            configs == "all",
+            lambda r: progress(f"{r.kernel} {r.grid}: {r.status}"),
+        )
+    head = {"script": str(source), "target": target, "configs": configs, **_settings(device, options)}
+    (_print_script_json if as_json else _print_script_table)(head, run)
+    code = exit_code(r.status for r in run.launches)
+    return ExitCode.NEGATIVE if run.error and code == ExitCode.SUCCESS else code
+
+
+def _print_script_json(head: dict[str, Any], run: Any) -> None:
+    from backends.run.document import script_document
+    from ir.serialize import to_text
+
+    click.echo(to_text(script_document(head, run)), nl=False)
+
+
+def _print_script_table(head: dict[str, Any], run: Any) -> None:
+    from backends.run.render import launch_details, launch_table
+
+    _print(_title(head["script"], head), launch_table(run.launches))
+    for launch in run.launches:
+        for text in launch_details(launch):
+            click.echo(f"\n{launch.kernel} {launch.grid}\n{text}")
+    if run.error:
+        click.echo(f"\n{run.error.render()}")
