@@ -4,7 +4,7 @@ Where torch has a real GPU, only the launches are taken. Otherwise, inside `pret
 * tensors that a script asks to have on `cuda` are made on the CPU, and say that they are on `cuda:0`;
 * torch.cuda and Triton's driver describe a device of the chosen compute capability;
 * benchmarks call their function once and report 1 ms; comparisons of results (`allclose`, `assert_close`) pass, since
-  no kernel has computed anything.
+  no kernel has computed anything, unless the recorder `computes`: then they are made, and warm-ups are no launches.
 An autotuned kernel is launched once, with its first configuration that survives the script's own pruning.
 """
 
@@ -31,15 +31,18 @@ _BENCHMARK_MS = 1.0
 
 
 @contextlib.contextmanager
-def pretended_gpu(capability: int, record: Recorder, with_torch: bool = True) -> Iterator[None]:
-    """Run CUDA code within; see the module. `with_torch` False leaves torch alone, which saves its import."""
+def pretended_gpu(capability: int, record: Recorder, with_torch: bool = True, computes: bool = False) -> Iterator[None]:
+    """Run CUDA code within; see the module. `with_torch` False leaves torch alone, which saves its import.
+
+    `computes`: the recorder runs the kernels that it is handed, so that results mean something.
+    """
     require_triton()
     with contextlib.ExitStack() as stack:
-        for replacement in _triton_replacements(record):
+        for replacement in _triton_replacements(record, computes):
             stack.enter_context(_replaced(*replacement))
         if not (with_torch and _torch_has_gpu()):
             stack.enter_context(_pretended_driver(capability))
-            stack.enter_context(_pretended_torch(capability) if with_torch else contextlib.nullcontext())
+            stack.enter_context(_pretended_torch(capability, computes) if with_torch else contextlib.nullcontext())
         yield
 
 
@@ -68,15 +71,16 @@ def _torch_has_gpu() -> bool:
 # Triton: launches, autotuning, benchmarks, driver.
 
 
-def _triton_replacements(record: Recorder) -> list[tuple[Any, str, Any]]:
+def _triton_replacements(record: Recorder, computes: bool) -> list[tuple[Any, str, Any]]:
     import triton.testing
     from triton.runtime.autotuner import Autotuner
     from triton.runtime.jit import JITFunction
 
     def run(kernel: Any, *args: Any, grid: Any, **options: Any) -> _Compiled:
-        options.pop("warmup", None)
+        is_warmup = options.pop("warmup", False)
         bound, rest = _bind(kernel, args, options)
-        record(kernel, bound, rest, _grid(grid, bound))
+        if not (is_warmup and computes):
+            record(kernel, bound, rest, _grid(grid, bound))
         return _Compiled(kernel, record, bound, rest)
 
     return [
@@ -174,17 +178,18 @@ def _triton_properties(capability: int) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _pretended_torch(capability: int) -> Iterator[None]:
+def _pretended_torch(capability: int, computes: bool) -> Iterator[None]:
     import torch
 
     with contextlib.ExitStack() as stack:
         for name, value in _cuda_functions(capability).items():
             stack.enter_context(_replaced(torch.cuda, name, value))
-        for owner, name, value in (
+        stack.enter_context(_replaced(torch, "set_default_device", lambda *_a: None))
+        passing = (
             (torch, "allclose", lambda *_a, **_k: True),
             (torch.testing, "assert_close", lambda *_a, **_k: None),
-            (torch, "set_default_device", lambda *_a: None),
-        ):
+        )
+        for owner, name, value in () if computes else passing:
             stack.enter_context(_replaced(owner, name, value))
         stack.enter_context(_on_cpu())
         yield
