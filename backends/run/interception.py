@@ -159,9 +159,8 @@ class _Launch:
         return Status.FINDINGS if result.findings else Status.PASSED, result, ()
 
     def _compiled(self, arguments: Mapping[str, Any]) -> Compiled:
-        known = {
-            _OPTIONS[name]: value for name, value in self.options.items() if name in _OPTIONS and value is not None
-        }
+        given = {name: value for name, value in self.options.items() if value is not None}
+        known = {_OPTIONS[name]: value for name, value in given.items() if name in _OPTIONS}
         other = {name: value for name, value in given.items() if name not in _OPTIONS}
         if getattr(self.kernel, "debug", None):
             other.setdefault("debug", True)

@@ -37,7 +37,7 @@ _WORST = 3
 class Expected:
     """The right value of one output, in fp64 (integers as they are), and the largest error allowed over its scale."""
 
-    value: Tensor
+    value: torch.Tensor
     tolerance: float
 
 
