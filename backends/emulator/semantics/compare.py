@@ -10,7 +10,7 @@ import numpy as np
 from backends.emulator.semantics.floating import flush
 from backends.emulator.semantics.formats import widen_bf16
 from backends.emulator.semantics.forms import Forms, Opcode
-from backends.emulator.semantics.types import LaneFunction, returning, storage, written
+from backends.emulator.semantics.types import LaneFunction, returning, storage
 
 Array = Any
 Apply = Callable[..., Any]
@@ -120,18 +120,12 @@ def _set(op: Opcode) -> LaneFunction:
 
 
 def select(a: Array, b: Array, p: Array, out: Array = None) -> Array:
-    """a where p, else b; starts from that source which `out` does not hold."""
-    if out is None or np.may_share_memory(out, p):
-        return written(np.where(p, a, b), out)
-    if not np.may_share_memory(out, a):
-        np.copyto(out, b)
-        np.copyto(out, a, where=p)
-    elif not np.may_share_memory(out, b):
-        np.copyto(out, a)
-        np.copyto(out, b, where=~p)
-    else:
-        np.copyto(out, np.where(p, a, b))
-    return out
+    """a where p, else b; as a blend of bits, which costs the same for every pattern of p."""
+    width = a.dtype.itemsize
+    x, y = a.view(f"u{width}"), b.view(f"u{width}")
+    mask = np.negative(p.view(np.int8), dtype=f"i{width}").view(f"u{width}")
+    changed = np.bitwise_and(np.bitwise_xor(x, y), mask)
+    return np.bitwise_xor(changed, y, out=None if out is None else out.view(x.dtype)).view(a.dtype)
 
 
 def _slct(op: Opcode) -> LaneFunction:
@@ -162,7 +156,7 @@ FORMS: Forms = {
     f"set{_UNORDERED}[.and|.or|.xor](.u32|.s32|.f32).f64": _set,
     f"set{_UNORDERED}[.and|.or|.xor][.ftz](.f16|.u16|.s16|.u32|.s32).f16": _set,
     f"set{_UNORDERED}[.and|.or|.xor](.bf16|.u16|.s16|.u32|.s32).bf16": _set,
-    f"selp{_WORDS}": lambda op: LaneFunction((op.type, op.type, "pred"), (op.type,), select, is_ufunc_like=True),
+    f"selp{_WORDS}": lambda op: LaneFunction((op.type, op.type, "pred"), (op.type,), select),
     f"slct{_WORDS}.s32": _slct,
     f"slct[.ftz]{_WORDS}.f32": _slct,
 }

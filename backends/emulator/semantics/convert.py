@@ -10,7 +10,7 @@ import numpy as np
 from backends.emulator.semantics.double import rounded
 from backends.emulator.semantics.exact import odd_sum, two_sum
 from backends.emulator.semantics.floating import canonical, flush, relu, saturate
-from backends.emulator.semantics.formats import FORMATS, TO_INTEGER, encode, narrow_bf16, widen_bf16
+from backends.emulator.semantics.formats import FORMATS, TO_INTEGER, encode, narrow_bf16, narrow_tf32, widen_bf16
 from backends.emulator.semantics.forms import Forms, Opcode
 from backends.emulator.semantics.types import LaneFunction, returning, storage
 
@@ -142,6 +142,8 @@ def _resize(to: str, of: str, mode: str, satfinite: bool) -> Compute:
     dtype = storage(to)
     if of == "bf16" and to in ("f32", "f64"):
         return _NEAREST[to, of]
+    if to == "tf32" and not satfinite:
+        return lambda x: narrow_tf32(x, mode)
     if (to, of) in _WIDENING or (mode == "rn" and not satfinite and to in ("f16", "f32") and of in ("f32", "f64")):
         return lambda x: x.astype(dtype)
     if mode == "rn" and not satfinite and (to, of) in _NEAREST:

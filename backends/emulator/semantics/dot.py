@@ -20,15 +20,18 @@ def _types(op: Opcode) -> tuple[str, str, str]:
 
 
 def _parts(word: Array, element_type: str, bits: int) -> Array:
-    return elements(word, np.dtype(f"{storage(element_type).kind}{bits // 8}")).astype(np.int64)
+    return elements(word, np.dtype(f"{storage(element_type).kind}{bits // 8}"))
 
 
 def _dot(op: Opcode, first_bits: int, chosen: slice) -> LaneFunction:
     first, second, result = _types(op)
 
     def compute(a: Array, b: Array, c: Array) -> Array:
-        products = _parts(a, first, first_bits) * _parts(b, second, 8)[..., chosen]
-        return (products.sum(axis=-1) + c).astype(storage(result))
+        left, right = _parts(a, first, first_bits), _parts(b, second, 8)[..., chosen]
+        total = c.astype(np.int64)
+        for i in range(left.shape[-1]):
+            total = total + np.multiply(left[..., i], right[..., i], dtype=np.int64)
+        return total.astype(storage(result))
 
     return LaneFunction((first, second, result), (result,), returning(compute))
 

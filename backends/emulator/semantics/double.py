@@ -100,13 +100,17 @@ def rounded(nearest: Array, error: Array, mode: str) -> Array:
     return np.where(error * direction > 0, np.nextafter(nearest, toward), nearest)
 
 
-def _by_fractions(name: str, sources: list[Array], nearest: Array, error: Array, where: Array) -> None:
-    """Overwrite the flagged elements with what exact rational arithmetic gives."""
-    for index in zip(*np.nonzero(where), strict=True):
-        values = [Fraction(float(x[index])) for x in sources]
-        value, rest = _SCALARS[name](*values)
+def _by_fractions(name: str, sources: list[Array], plain: Array, where: Array) -> tuple[Array, Array]:
+    """`plain`, corrected in the flagged elements as far as they are finite, and the sign of what that misses."""
+    nearest, error = plain.copy(), np.zeros_like(plain)
+    finite = np.logical_and.reduce([np.isfinite(x) for x in sources]) & ~np.isnan(plain)
+    if name in ("div", "rcp"):
+        finite &= sources[-1] != 0
+    for index in zip(*np.nonzero(finite & where), strict=True):
+        value, rest = _SCALARS[name](*(Fraction(float(x[index])) for x in sources))
         if value or rest:
             nearest[index], error[index] = value, rest
+    return nearest, error
 
 
 def arithmetic(name: str, mode: str) -> Callable[..., Array]:
@@ -118,20 +122,17 @@ def arithmetic(name: str, mode: str) -> Callable[..., Array]:
     def compute(*sources: Array) -> Array:
         arrays = [np.atleast_1d(x) for x in np.broadcast_arrays(*sources)]
         plain = np.asarray(_PLAIN[name](*arrays))
-        finite = np.logical_and.reduce([np.isfinite(x) for x in arrays]) & ~np.isnan(plain)
-        if name in ("div", "rcp"):
-            finite &= arrays[-1] != 0
-        nearest, error = (np.array(part) for part in _PAIRS[name](*arrays))
-        unsafe = finite & ~np.logical_and.reduce([_safe(x) for x in arrays])
-        exact_zero = (nearest == 0) & (error == 0)
-        nearest = np.where(finite & ~unsafe & ~exact_zero, nearest, plain)
-        error = np.where(finite & ~unsafe, error, 0.0)
-        _by_fractions(name, arrays, nearest, error, unsafe)
+        nearest, error = _PAIRS[name](*arrays)
+        safe = np.logical_and.reduce([_safe(x) for x in arrays])
+        exact_zero = safe & (nearest == 0)
+        if exact_zero.any():  # the pair may have lost its sign
+            nearest = np.where(exact_zero, plain, nearest)
+        if not safe.all():
+            slow = _by_fractions(name, arrays, plain, ~safe)
+            nearest, error = np.where(safe, nearest, slow[0]), np.where(safe, error, slow[1])
         result = rounded(nearest, error, mode)
-        if name in _TERMS:
+        if name in _TERMS and mode == "rm":
             result = np.where(error == 0, zero_sign(result, *_TERMS[name](*arrays), mode), result)
-        return (
-            result.reshape(np.broadcast(*sources).shape) if len(sources) > 1 else result.reshape(np.shape(sources[0]))
-        )
+        return result.reshape(np.broadcast_shapes(*map(np.shape, sources)))
 
     return compute

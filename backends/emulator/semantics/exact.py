@@ -41,9 +41,9 @@ def to_odd(s: Array, error: Array) -> Array:
     """
     s = np.asarray(s)
     bits = s.view(f"i{s.dtype.itemsize}")
-    even = (error != 0) & np.isfinite(error) & (bits & 1 == 0)
-    toward = np.where((error > 0) != np.signbit(s), bits.dtype.type(1), bits.dtype.type(-1))
-    return (bits + toward * even).view(s.dtype)
+    inexact = (error != 0) & np.isfinite(error)
+    past = inexact & ((error > 0) == np.signbit(s))
+    return ((bits - past) | inexact).view(s.dtype)
 
 
 def odd_sum(a: Array, b: Array) -> Array:

@@ -74,7 +74,7 @@ def _pair_to_narrow(op: Opcode) -> LaneFunction:
     table = _table(op, to)
 
     def compute(a: Array, b: Array) -> Array:
-        return _joined(table[_upper_odd(a)], table[_upper_odd(b)], to)
+        return _joined(np.take(table, _upper_odd(a)), np.take(table, _upper_odd(b)), to)
 
     return LaneFunction(("f32", "f32"), (to,), returning(compute))
 
@@ -84,7 +84,7 @@ def _packed_to_narrow(op: Opcode) -> LaneFunction:
     table, value, dtype = _table(op, to), _VALUE[_one(of)], storage(_one(of))
 
     def compute(x: Array) -> Array:
-        bits = table[_upper_odd(value(elements(x, dtype)))]
+        bits = np.take(table, _upper_odd(value(elements(x, dtype))))
         return _joined(bits[..., 1], bits[..., 0], to)
 
     return LaneFunction((of,), (to,), returning(compute))
@@ -115,25 +115,22 @@ def _from_narrow(op: Opcode) -> LaneFunction:
     return LaneFunction((of,), (to,), returning(compute))
 
 
-def _each_half(convert: Callable[..., Array], to: str) -> Callable[..., Array]:
-    """`convert`, of one float32, on both halves of the result."""
-    dtype = storage(_one(to))
+def _each_half(convert: Callable[..., Array]) -> Callable[..., Array]:
+    """`convert`, of one float32 to 16 bits, on both sources, the first above the second."""
 
-    def compute(a: Array, b: Array) -> Array:
-        result = np.empty((*np.broadcast_shapes(np.shape(a), np.shape(b)), 2), dtype)
-        convert(b, out=result[..., 0])
-        convert(a, out=result[..., 1])
-        return result.view(np.uint32)[..., 0]
+    def compute(a: Array, b: Array, out: Array = None) -> Array:
+        high = np.left_shift(convert(a).view(np.uint16), np.uint32(16), dtype=np.uint32)
+        return np.bitwise_or(high, convert(b).view(np.uint16), out=out)
 
-    return returning(compute)
+    return compute
 
 
 def _pair_to_half(op: Opcode) -> LaneFunction:
     """Two float32 to f16x2 or bf16x2."""
     to = op.parts[-2]
     one = build(Opcode(op.text.replace(to, _one(to)).replace("satfinite.relu", "relu.satfinite")))
-    strict = _each_half(one.strict, to) if one.strict else None
-    return LaneFunction(("f32", "f32"), (to,), _each_half(one.apply, to), strict=strict)
+    strict = _each_half(one.strict) if one.strict else None
+    return LaneFunction(("f32", "f32"), (to,), _each_half(one.apply), strict=strict)
 
 
 _NARROW = "(.e4m3x2|.e5m2x2|.e2m3x2|.e3m2x2|.e2m1x2)"

@@ -11,7 +11,7 @@ from backends.emulator.semantics import double
 from backends.emulator.semantics.exact import odd_sum, to_odd, two_product, zero_sign
 from backends.emulator.semantics.formats import FORMATS, encode, narrow_bf16, widen_bf16
 from backends.emulator.semantics.forms import Builder, Forms, Opcode
-from backends.emulator.semantics.types import LaneFunction, returning, storage
+from backends.emulator.semantics.types import LaneFunction, returning, written
 
 Array = Any
 Apply = Callable[..., Any]
@@ -197,16 +197,18 @@ def _ordered(pick: np.ufunc, merge: np.ufunc, numbers_win: bool) -> Apply:
     `pick` propagates NaN; NumPy's fmin and fmax, which do not, treat a signalling NaN now this way, now that.
     """
 
-    def compute(a: Array, b: Array) -> Array:
+    def apply(a: Array, b: Array, out: Array = None) -> Array:
         first, second = np.asarray(pick(a, b)), np.asarray(pick(b, a))
         nan = np.isnan(first)
-        result = merge(_bits(first), _bits(second)).view(first.dtype)
         if not nan.any():
-            return result
+            target = None if out is None else _bits(out)
+            return merge(_bits(first), _bits(second), out=target).view(first.dtype)
+        result = merge(_bits(first), _bits(second)).view(first.dtype)
         other = np.where(np.isnan(a), b, a) if numbers_win else first
-        return np.where(nan, other, result)
+        result = np.where(nan, other, result)
+        return written(result if result.dtype == np.float64 else canonical(result), out)
 
-    return compute
+    return apply
 
 
 # By (base, NaN propagates).
@@ -221,6 +223,8 @@ _EXTREMES: dict[tuple[str, bool], Apply] = {
 def extreme(op: Opcode, arity: int = 2) -> LaneFunction:
     """min and max of two or three sources: a number beats NaN unless .NaN is given; -0 is less than +0."""
     pick = _EXTREMES[op.base, op.has("NaN")]
+    if arity == 2 and not op.has("abs"):
+        return lane_function(op, 2, pick, exact_bits=True)
     magnitude = np.abs if op.has("abs") else np.asarray
 
     def compute(first: Array, *others: Array) -> Array:
@@ -229,8 +233,8 @@ def extreme(op: Opcode, arity: int = 2) -> LaneFunction:
             result = pick(result, magnitude(other))
         if op.has("xorsign"):
             negative = np.signbit(first) ^ np.signbit(others[0])
-            result = np.where(negative, -np.abs(result), np.abs(result))
-        return result if op.type == "f64" else canonical(result)
+            result = np.where(negative & ~np.isnan(result), -result, result)
+        return result
 
     return lane_function(op, arity, returning(compute), exact_bits=True)
 
@@ -262,7 +266,7 @@ def _testp(op: Opcode) -> LaneFunction:
 
 
 def _same(arity: int, apply: Apply) -> Builder:
-    return lambda op: LaneFunction((op.type,) * arity, (storage(op.type) and op.type,), apply, is_ufunc_like=True)
+    return lambda op: LaneFunction((op.type,) * arity, (op.type,), apply, is_ufunc_like=True)
 
 
 DIRECTED = "(.rn|.rz|.rm|.rp)"

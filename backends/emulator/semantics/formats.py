@@ -115,12 +115,33 @@ def widen_bf16(x: Array, out: Array = None) -> Array:
     return bits.view(np.float32)
 
 
-def narrow_bf16(x: Array) -> Array:
-    """float32 values as bfloat16 bits (uint16), to nearest even; NaN becomes 0x7fff."""
+def round_bits(x: Array, mode: str, dropped: int) -> Array:
+    """The bits of float32 values rounded so that the low `dropped` bits may be cut off: rn, rz or rna.
+
+    Carries into the exponent are right as they are; a NaN may become anything.
+    """
     bits = np.asarray(x).view(np.uint32)
-    odd = (bits >> np.uint32(16)) & np.uint32(1)
-    rounded = (bits + (odd + np.uint32(0x7FFF)) >> np.uint32(16)).astype(np.uint16)
+    if mode == "rz":
+        return bits
+    half = np.uint32(1 << (dropped - 1))
+    if mode == "rna":
+        return bits + half
+    return bits + (((bits >> np.uint32(dropped)) & np.uint32(1)) + (half - np.uint32(1)))
+
+
+def narrow_tf32(x: Array, mode: str) -> Array:
+    """float32 values rounded to tf32, in float32; NaN becomes canonical."""
+    bits = round_bits(x, mode, 13) & np.uint32(0xFFFFE000)
     nan = np.isnan(x)
     if nan.any():
-        rounded[nan] = 0x7FFF
+        bits = np.where(nan, np.uint32(0x7FFFFFFF), bits)
+    return bits.view(np.float32)
+
+
+def narrow_bf16(x: Array) -> Array:
+    """float32 values as bfloat16 bits (uint16), to nearest even; NaN becomes 0x7fff."""
+    rounded = (round_bits(x, "rn", 16) >> np.uint32(16)).astype(np.uint16)
+    nan = np.isnan(x)
+    if nan.any():
+        rounded = np.where(nan, np.uint16(0x7FFF), rounded)
     return rounded

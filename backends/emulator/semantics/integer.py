@@ -107,23 +107,36 @@ def _mad24(op: Opcode) -> LaneFunction:
     return LaneFunction((op.type,) * 3, (op.type,), lambda a, b, c, out=None: add(product(a, b), c, out=out))
 
 
+def _divided(a: Array, b: Array) -> Array:
+    """a / b toward zero for nonzero b, in 64 bits. Below 64 bits the float64 quotient truncates to the right integer:
+
+    it is off by less than 2^-20, and a quotient that is not an integer is 2^-32 of itself or more away from the next.
+    """
+    if b.dtype.itemsize < 8:
+        return np.divide(a, b, dtype=np.float64).astype(np.int64)
+    quotient = np.floor_divide(a, b)
+    return quotient if b.dtype.kind == "u" else quotient + ((quotient < 0) & (quotient * b != a))
+
+
+def _unless_zero(compute: Callable[[Array, Array], Array]) -> Callable[..., Any]:
+    """`compute` where b is not 0; all ones elsewhere, as the hardware's division sequence gives."""
+
+    def apply(a: Array, b: Array) -> Array:
+        zero = b == 0
+        if not zero.any():
+            return compute(a, b)
+        return np.where(zero, ~b, compute(a, np.where(zero, b.dtype.type(1), b)))
+
+    return returning(apply)
+
+
 def _quotient(a: Array, b: Array) -> Array:
-    """Rounded toward zero; all ones where b is 0, as the hardware's division sequence gives."""
-    zero = b == 0
-    divisor = np.where(zero, b.dtype.type(1), b)
-    if b.dtype.kind == "u":
-        result = np.floor_divide(a, divisor)
-    else:
-        floor = np.floor_divide(a, divisor)
-        result = floor + ((floor < 0) & (floor * divisor != a))
-    return np.where(zero, ~b, result).astype(b.dtype)
+    return _divided(a, b).astype(b.dtype)
 
 
 def _remainder(a: Array, b: Array) -> Array:
-    """With the sign of the dividend; all ones where b is 0."""
-    zero = b == 0
-    divisor = np.where(zero, b.dtype.type(1), b)
-    return np.where(zero, ~b, np.fmod(a, divisor)).astype(b.dtype)
+    """With the sign of the dividend."""
+    return (a - _quotient(a, b) * b).astype(b.dtype)
 
 
 def _clamped_negatives(least_or_greatest: np.ufunc) -> Callable[..., Any]:
@@ -207,8 +220,8 @@ FORMS: Forms = {
     "mul24(.lo|.hi)(.u32|.s32)": _mul24,
     "mad24(.lo|.hi)(.u32|.s32)": _mad24,
     "mad24.hi.sat.s32": _mad24,
-    f"div{INTEGER}": _same(2, returning(_quotient)),
-    f"rem{INTEGER}": _same(2, returning(_remainder)),
+    f"div{INTEGER}": _same(2, _unless_zero(_quotient)),
+    f"rem{INTEGER}": _same(2, _unless_zero(_remainder)),
     "abs(.s16|.s32|.s64)": _same(1, np.absolute, True),
     "neg(.s16|.s32|.s64)": _same(1, np.negative, True),
     f"min{INTEGER}": _same(2, np.minimum, True),
