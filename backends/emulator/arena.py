@@ -19,7 +19,8 @@ RESERVATIONS_BYTES = (1 << 37, 1 << 34, 1 << 31)
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 GUARD_BYTES = 4096
 ALIGNMENT_BYTES = 512
-POISON = 0xA5
+# Memory starts as this byte: a NaN in every floating-point format, so that what was never written is seen in a result.
+POISON = 0xFF
 UNIT_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
 
 
