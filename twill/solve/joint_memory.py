@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from twill.problem.problem import Family
 from twill.solve.joint_frame import Frame
 from twill.solve.joint_instance import Value
 from twill.solve.joint_overlap import Holding, add_counts
+from twill.solve.joint_paths import NEVER
 from twill.solve.joint_storage import Chain, Storage, chains_of, tenure_bounds
 
 
@@ -32,6 +33,7 @@ def _add_memory(frame: Frame, storage: Storage, sizes: Mapping[Value, int], room
         frame.refute()
         return
     if sum(x.size * -(-tenure_bounds(frame, x)[1] // frame.ii) for x in tenancies) <= room:
+        _limit_lifetimes(frame, sizes)
         return
     arcs = [(storage.arc(x, room * frame.ii // x.size), x.size) for x in tenancies]
     pieces = [piece for arc, size in arcs for piece in storage.occupy(arc, size)]
@@ -40,6 +42,15 @@ def _add_memory(frame: Frame, storage: Storage, sizes: Mapping[Value, int], room
     add_counts(frame, holdings, lambda _: room, lambda _one, _other: None)
     # Implied: the average over the ring. It bounds lifetimes long before the arcs are placed.
     frame.model.add(sum(size * arc.live for arc, size in arcs) <= room * frame.ii)
+
+
+def _limit_lifetimes(frame: Frame, values: Iterable[Value]) -> None:
+    """What `tenure_bounds` took for granted: the frame's paths have limits that follow from this memory alone."""
+    for value in values:
+        for reader in value.readers:
+            least = int(frame.paths[reader.op, value.op])
+            if reader.op != value.op and least > NEVER:
+                frame.model.add(frame.times[value.op] - frame.times[reader.op] >= least)
 
 
 def add_register_energy(frame: Frame, storage: Storage) -> None:

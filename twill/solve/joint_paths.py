@@ -16,13 +16,13 @@ from twill.problem.problem import Family
 from twill.solve.joint_instance import Instance, Value
 
 Matrix = NDArray[np.int64]
-_NEVER = -(10**12)
+NEVER = -(10**12)  # no path
 
 
 def longest_paths(instance: Instance, ii: int) -> Matrix | None:
     """D[u, v]: t(v) - t(u) is at least this at interval `ii`; None where a recurrence cannot hold."""
     n = instance.size
-    paths = np.full((n, n), _NEVER, dtype=np.int64)
+    paths = np.full((n, n), NEVER, dtype=np.int64)
     np.fill_diagonal(paths, 0)
     for p in instance.precedences:
         paths[p.source, p.target] = max(paths[p.source, p.target], p.delay_cycles - p.distance * ii)
@@ -47,7 +47,7 @@ def _closed(paths: Matrix) -> Matrix | None:
     """Floyd and Warshall, O(ops^3) with vector rows."""
     for k in range(len(paths)):
         np.maximum(paths, paths[:, k, None] + paths[None, k, :], out=paths)
-    paths[paths < _NEVER // 2] = _NEVER
+    paths[paths < NEVER // 2] = NEVER
     return None if (np.diagonal(paths) > 0).any() else paths
 
 
@@ -58,25 +58,35 @@ def _least_cycles(value: Value, ii: int, paths: Matrix) -> int:
 
 def _most_cycles(instance: Instance, ii: int, paths: Matrix) -> Iterator[tuple[Value, int]]:
     """Upper bounds on lifetimes, negative where the storage does not suffice on average."""
-    for sizes, capacity in _stores(instance):
+    for _, sizes, capacity in _stores(instance):
         least = {value: _least_cycles(value, ii, paths) for value in sizes}
         spare = capacity * ii - sum(size * least[value] for value, size in sizes.items())
         for value, size in sizes.items():
             yield value, least[value] + spare // size
 
 
-def _stores(instance: Instance) -> Iterator[tuple[dict[Value, int], int]]:
+def average_use(instance: Instance, ii: int, paths: Matrix) -> dict[str, float]:
+    """For each memory that has a limit, by the attribute of its sizes: what the shortest lifetimes take, of 1."""
+    use = dict[str, float]()
+    for attribute, sizes, capacity in _stores(instance):
+        if attribute != "registers" and sizes:
+            held = sum(size * _least_cycles(value, ii, paths) for value, size in sizes.items())
+            use[attribute] = held / (capacity * ii) if capacity > 0 else float("inf")
+    return use
+
+
+def _stores(instance: Instance) -> Iterator[tuple[str, dict[Value, int], int]]:
     """Sizes and capacity of each memory, of all registers together, and of one value in the largest budget."""
     machine, graph = instance.problem.machine, instance.problem.graph
     if machine.smem_bytes is not None and instance.holds(Family.SMEM):
         room = machine.smem_bytes - sum(i.smem_bytes for i in graph.invariants)
-        yield {v: v.smem_bytes for v in instance.values if v.smem_bytes}, room
+        yield "smem_bytes", {v: v.smem_bytes for v in instance.values if v.smem_bytes}, room
     if machine.tmem_columns is not None and instance.holds(Family.TMEM):
         room = machine.tmem_columns - sum(i.tmem_columns for i in graph.invariants)
-        yield {v: v.tmem_columns for v in instance.values if v.tmem_columns}, room
+        yield "tmem_columns", {v: v.tmem_columns for v in instance.values if v.tmem_columns}, room
     if instance.has_registers:
         held = [v for v in instance.values if v.registers]
         ops, total = graph.ops, (machine.registers_per_sm or 0) // machine.threads_per_warp
-        yield {v: v.registers * ops[v.op].warps for v in held if ops[v.op].warps}, total
+        yield "registers", {v: v.registers * ops[v.op].warps for v in held if ops[v.op].warps}, total
         for value in held:
-            yield {value: value.registers}, machine.max_registers_per_thread - machine.reserved_registers
+            yield "registers", {value: value.registers}, machine.max_registers_per_thread - machine.reserved_registers

@@ -12,8 +12,6 @@ from twill.problem.problem import Family, Problem
 from twill.solve.joint_instance import Instance
 from twill.solve.joint_model import base_model
 
-_NEARLY_FULL = 32  # a unit is nearly full where less than this part of its slots is free
-
 
 def impossible(instance: Instance) -> Conflict | None:
     """A conflict that holds at every II, from sizes alone: one value, the invariants, or one op exceed a limit."""
@@ -79,12 +77,6 @@ def bounds_of(problem: Problem) -> tuple[Bound, ...]:
         except ValueError:  # a cycle of distance 0: found again, with its conflict, by the search
             recurrence = None
     return tuple(sorted((*units, *([recurrence] if recurrence else ())), key=lambda b: -b.ii_cycles))
-
-
-def crowded(problem: Problem, ii: int) -> bool:
-    """Whether two units are nearly full at `ii`: few orders are left on the ring then, and most bounds are too low."""
-    units = resource_bounds(problem.graph, problem.machine) if problem.has(Family.UNIT) else ()
-    return sum(_NEARLY_FULL * bound.ii_cycles >= (_NEARLY_FULL - 1) * ii for bound in units) > 1
 
 
 def chain_cycles(instance: Instance) -> int:

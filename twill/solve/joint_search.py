@@ -15,6 +15,7 @@ from itertools import count
 from ir.schedule import Conflict, Rejection
 from twill.problem.problem import Family, Problem
 from twill.solve import joint_screen as screen
+from twill.solve.joint_contract import cores, first_open
 from twill.solve.joint_model import Solution
 from twill.solve.joint_question import Questions, Scope
 from twill.solve.joint_refute import NAME as SMT
@@ -128,14 +129,23 @@ class Search:
             if open_from > low:
                 self._reject(open_from - 1, "bound", "recurrences with hand-offs, or storage on average, exceed it")
             low = self.known.bounds["ii"] = open_from
-        if low > high or (screen.crowded(self.problem, low) and self._below_floor(high)):
+        low = self._raise_by_cores(low, high)
+        if low > high:
             self._no_ii(high)
             return
-        self._climb(self.known.bounds["ii"], high)
+        self._climb(low, high)
         if self.known.solution is not None:
             self._descend()
         searched = [r for r in self.known.rejections if r.method in (SEARCH, SMT)]
         self.known.methods["ii"] = max(searched, key=lambda r: r.ii_cycles).method if searched else "bound"
+
+    def _raise_by_cores(self, low: int, high: int) -> int:
+        """The bound on II that nearly full units and tight memories set together."""
+        for core in cores(self.instance, low) if low <= high else ():
+            low = first_open(self.instance, core, low, high, self.stages, self.limits)
+            if low > self.known.bounds["ii"]:
+                self._refute(low - 1, SEARCH, f"{core} alone: infeasible with at most {self.stages} stages")
+        return low
 
     def _range(self) -> tuple[int, int]:
         """First and last II worth a look."""

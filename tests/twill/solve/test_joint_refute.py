@@ -45,6 +45,7 @@ def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch)
         return decide(self, ii, *rest, **named) if ii >= 6 else Verdict()  # type: ignore[arg-type]
 
     monkeypatch.setattr(joint_search.Questions, "decide", silent_below_six)
+    monkeypatch.setattr(joint_search, "cores", lambda _instance, _ii: ())
     monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
     found = CpSat().solve(PROBLEM, Limits())
     assert found.ii_cycles == found.lower_bound_cycles == 6
@@ -82,21 +83,3 @@ def test_the_floor_forgets_what_concerns_groups_alone() -> None:
 
 def test_without_time_the_floor_claims_nothing() -> None:
     assert floor_of(PROBLEM, 2, 100, Limits(time_s=0.0)) == Floor()
-
-
-def test_two_full_units_ask_for_the_floor_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CP-SAT is not asked at what the floor refutes."""
-    asked: list[int] = []
-    decide = joint_search.Questions.decide
-
-    def noted(self: object, ii: int, *rest: object, **named: object) -> object:
-        asked.append(ii)
-        return decide(self, ii, *rest, **named)  # type: ignore[arg-type]
-
-    ops = (*GRAPH.ops, Op("e", "w", 1, 2))
-    problem = Problem(DependenceGraph("crowded", ops, GRAPH.edges), Machine("m", {"u": 1, "w": 1}, tmem_columns=1))
-    monkeypatch.setattr(joint_search.Questions, "decide", noted)
-    monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
-    found = CpSat().solve(problem, Limits())
-    assert found.ii_cycles == found.lower_bound_cycles == 6
-    assert min(asked) == 6

@@ -1,0 +1,67 @@
+"""Contraction to one unit and one memory: a relaxation, never more than the problem allows, and what it is good for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir.graph import DependenceGraph, Edge, Op
+from ir.machine import Machine
+from tests.twill.differential.compare import problem_of
+from twill.problem.check import check
+from twill.problem.problem import Problem
+from twill.solve import joint_search
+from twill.solve.cpsat import CpSat
+from twill.solve.joint_contract import Core, contracted, cores, first_open
+from twill.solve.joint_instance import make_instance
+from twill.solve.protocol import Limits
+
+# Two products of 4 cycles fill unit u in 8. Their tiles live 7 cycles (`c` also waits for `x`) and 6 cycles.
+PRODUCTS = (Op("a", "u", 4, 4, tmem_columns=2), Op("b", "u", 4, 4, tmem_columns=2))
+OTHERS = (Op("x", "w", 1, 1), Op("c", "w", 2, 1), Op("d", "w", 2, 1))
+EDGES = (Edge("a", "x", kind="order"), Edge("x", "c"), Edge("a", "c"), Edge("b", "d"))
+GRAPH = DependenceGraph("tight", (*PRODUCTS, *OTHERS), EDGES)
+PROBLEM = Problem(GRAPH, Machine("m", {"u": 1, "w": 1}, tmem_columns=2))
+CORE = Core("u", "tmem_columns")
+
+
+def test_full_units_and_tight_memories_make_the_cores() -> None:
+    assert list(cores(make_instance(PROBLEM), 8)) == [CORE]
+    assert not list(cores(make_instance(PROBLEM), 80))
+
+
+def test_dropped_ops_leave_their_paths() -> None:
+    small = contracted(make_instance(PROBLEM), CORE, 8)
+    assert small is not None
+    assert [op.name for op in small.graph.ops] == ["a", "b", "c", "d"]
+    assert not check(small)
+    assert max(e.latency_cycles or 0 for e in small.graph.edges if (e.source, e.target) == ("a", "c")) == 5
+    assert {op.unit for op in small.graph.ops} == {"u", None}
+
+
+def test_it_raises_the_bound_as_far_as_the_core_asks() -> None:
+    """One place for both tiles takes 7 + 6 cycles."""
+    assert first_open(make_instance(PROBLEM), CORE, 8, 100, 4, Limits()) == 13
+    assert first_open(make_instance(PROBLEM), CORE, 8, 11, 4, Limits()) == 12
+
+
+def test_the_search_says_which_core_refutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
+    found = CpSat().solve(PROBLEM, Limits())
+    assert found.ii_cycles == found.lower_bound_cycles == 13
+    assert any("unit u and tmem_columns alone" in rejection.detail for rejection in found.certificate.rejections)
+
+
+@pytest.mark.parametrize("seed", range(1, 60))
+def test_every_contraction_is_open_where_there_is_a_schedule(seed: int) -> None:
+    problem = problem_of(seed)
+    if not problem.joint or check(problem):
+        pytest.skip("no joint problem that is well formed")
+    found = CpSat().solve(problem, Limits(workers=1))
+    if found.ii_cycles is None:
+        pytest.skip("infeasible")
+    instance, stages = make_instance(problem), max(p.time_cycles for p in found.placements) // found.ii_cycles + 1
+    for unit, count in problem.machine.units.items():
+        for memory in ("smem_bytes", "tmem_columns"):
+            if count == 1 and any(op.unit == unit for op in problem.graph.ops):
+                core = Core(unit, memory)
+                assert first_open(instance, core, found.ii_cycles, found.ii_cycles, stages, Limits()) == found.ii_cycles
