@@ -13,6 +13,7 @@ from backends.emulator.checkers.clocks import FENCED, GENERIC_KINDS, SEEN, Clock
 from backends.emulator.checkers.log import EventLog, Findings
 from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, SharedShadow, Shadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
+from backends.emulator.checkers.stored import Stored
 from backends.emulator.checkers.wording import Conflict, describe
 from backends.emulator.spaces import WARP_LANES
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from backends.emulator.batch import Batch
 
 Array = NDArray[Any]
-Differs = Callable[[Array, Array], Array]
-"""Of (indices of accesses, indices of units in them): whether what is written now differs from what is there."""
+Matters = Callable[[Array, Array], Array]
+"""Of (indices of accesses, indices of units in them): whether a conflict there matters."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ class Conflicts:
             shadow.note_reads(cells, self.reader_of(who), time)
 
     def write(
-        self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, differs: Differs | None = None
+        self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, stored: Stored | None = None
     ) -> None:
-        """Accesses that write `cells` (n, units) at `time`."""
+        """Accesses that write `cells` (n, units) at `time`; `stored`: the values, where they are known."""
         epochs = shadow.write[cells]
-        self._compare("write-after-write", shadow, who, cells, epochs, ordered, differs)
+        matters = stored.changes if stored else None
+        self._compare("write-after-write", shadow, who, cells, epochs, ordered, matters)
         self._compare_fenced(shadow, who, cells, epochs)
         if isinstance(shadow, SharedShadow):
             self._compare_readers(shadow, who, cells, ordered)
@@ -71,8 +73,8 @@ class Conflicts:
                 self._compare("write-after-read", shadow, who, cells, readers, ordered)
         mine = epochs_of(time, who.agent, who.lane)[:, None]
         shadow.note_write(cells, mine)
-        if not ordered:
-            self._compare_lanes(shadow, who, cells, mine, differs)
+        if stored is not None and not ordered:
+            self._compare_lanes(shadow, who, cells, mine, stored)
 
     def reader_of(self, who: Actors) -> Array:
         """Index of each agent among the readers of its cluster's shared memory."""
@@ -86,11 +88,11 @@ class Conflicts:
 
     def _compare(
         self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, ordered: bool,
-        differs: Differs | None = None,
+        matters: Matters | None = None,
     ) -> None:  # fmt: skip
         late = self._unordered(epochs, who)
         if late.any():
-            self._report(rule, shadow, who, cells, epochs, late, ordered, differs)
+            self._report(rule, shadow, who, cells, epochs, late, ordered, matters)
 
     def _unordered(self, epochs: Array, who: Actors) -> Array:
         """Which earlier accesses are not known to have happened before."""
@@ -145,18 +147,22 @@ class Conflicts:
             if late.any():
                 self._report("write-after-read", shadow, who, cells, epochs, late, ordered)
 
-    def _compare_lanes(self, shadow: Shadow, who: Actors, cells: Array, mine: Array, differs: Differs | None) -> None:
+    def _compare_lanes(self, shadow: Shadow, who: Actors, cells: Array, mine: Array, stored: Stored) -> None:
         """Lanes of one instruction that wrote the same place: only one of them is in the shadow now."""
         winner = shadow.write[cells]
         lost = winner != mine
-        if lost.any() and differs is not None:
-            self._report("write-after-write", shadow, who, cells, winner, lost, False, differs)
+        if lost.any():
+
+            def matters(access: Array, unit: Array) -> Array:
+                return stored.disagrees(access, unit, cells)
+
+            self._report("write-after-write", shadow, who, cells, winner, lost, False, matters)
 
     # Reports
 
     def _report(
         self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, late: Array, ordered: bool,
-        differs: Differs | None = None,
+        matters: Matters | None = None,
     ) -> None:  # fmt: skip
         access, unit = np.nonzero(late)
         times = epochs[access, unit] >> TIME_SHIFT
@@ -165,8 +171,8 @@ class Conflicts:
             site = self.log.sites[time]
             if ordered and self.orders[site].is_strong:
                 continue
-            if differs is not None:
-                chosen = chosen[differs(access[chosen], unit[chosen])]
+            if matters is not None:
+                chosen = chosen[matters(access[chosen], unit[chosen])]
                 if not len(chosen):
                     continue
             self._add(rule, shadow, who, cells, epochs, access[chosen], unit[chosen], site)

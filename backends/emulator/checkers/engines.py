@@ -110,7 +110,9 @@ class Engines:
         targets = self._targets(copy)
         reads, writes = (self.clocks.column(kind, instance) for kind in ("bulk-read", "bulk-write"))
         for index, place in enumerate(places):
-            self.conflicts.read(self.shared, _one(instance, reads, lane, index), self._cells(self.shared, place[None]), time)
+            self.conflicts.read(
+                self.shared, _one(instance, reads, lane, index), self._cells(self.shared, place[None]), time
+            )
             # Reductions are atomic element by element.
             ordered = copy.reduction is not None
             self.conflicts.write(self.memory, _one(instance, writes, lane, index), targets[index], time, ordered)
@@ -140,7 +142,10 @@ class Engines:
         return [self._run_cells(s, n) for s, n in zip(copy.target.tolist(), copy.nbytes.tolist(), strict=True)]
 
     def _run_cells(self, start: int, nbytes: int) -> Array:
-        first, end = (start - self.memory.base) >> self.memory.shift, -(-(start + nbytes - self.memory.base) >> self.memory.shift)
+        first, end = (
+            (start - self.memory.base) >> self.memory.shift,
+            -(-(start + nbytes - self.memory.base) >> self.memory.shift),
+        )
         return np.arange(first, end)[None]
 
     def _box_cells(self, copy: TensorCopy) -> list[Array]:

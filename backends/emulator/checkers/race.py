@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.clocks import KINDS, Clocks, join, joined_by, widened
-from backends.emulator.checkers.conflicts import Actors, Conflicts, Differs
+from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.engines import Engines
 from backends.emulator.checkers.groups import Groups
 from backends.emulator.checkers.launch_state import LaunchState
@@ -24,6 +24,7 @@ from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.releases import Places, Releases
 from backends.emulator.checkers.shadow import SharedShadow, Shadow
 from backends.emulator.checkers.sites import Order, granule_bytes, orders_of
+from backends.emulator.checkers.stored import Stored
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.observer import Observer, Words
 from backends.emulator.spaces import WARP_LANES
@@ -79,8 +80,9 @@ class RaceChecker(Observer):
         if kind in ("load", "async-load"):
             self.conflicts.read(shadow, who, cells, time, order.is_strong)
         else:
-            differs = None if values is None else self._differs(shadow, places, values, front, active)
-            self.conflicts.write(shadow, who, cells, time, order.is_strong, differs)
+            memory = self.batch.access.spaces[space].units[1]
+            stored = None if values is None else Stored(memory, places, values, front, active, shadow.granule)
+            self.conflicts.write(shadow, who, cells, time, order.is_strong, stored)
         if order.is_strong:
             self._synchronise(space, shadow, instance, lane, cells, order, kind, time)
 
@@ -94,23 +96,6 @@ class RaceChecker(Observer):
         )
         if order.acquires:
             self.conflicts.synced[instance, lane] = time
-
-    def _differs(self, shadow: Shadow, places: Array, values: Sequence[Array], front: Front, active: Mask | None) -> Differs:
-        """Whether the bytes that a store is about to write differ from those in memory or from another lane's."""
-        memory = self.batch.access.spaces[shadow.name].units[1]
-
-        def differs(access: Array, unit: Array) -> Array:
-            data = stored_bytes(values, front, active).reshape(len(places), -1, shadow.granule)
-            start = (places[access] & -shadow.granule) + unit * shadow.granule
-            new = data[access, unit]
-            there = memory[start[:, None] + np.arange(shadow.granule)]
-            changed: Array = (new != there).any(axis=1)
-            # Lanes of this instruction may collide: compare with the last of each place.
-            winner = {int(s): row for s, row in zip(start, new, strict=True)}
-            collides = np.array([(winner[int(s)] != row).any() for s, row in zip(start, new, strict=True)])
-            return changed | collides
-
-        return differs
 
     # Barriers
 
@@ -209,13 +194,6 @@ def lanes_of(front: Front, active: Mask | None, flat: Array) -> tuple[Array, Arr
         return instance, np.tile(np.arange(WARP_LANES), front.n), flat.reshape(-1)
     warp, lane = np.nonzero(active)
     return front.indices()[warp], lane, flat[warp, lane]
-
-
-def stored_bytes(values: Sequence[Array], front: Front, active: Mask | None) -> Array:
-    """What each lane that takes part stores, shape (lanes, bytes) uint8."""
-    parts = [np.ascontiguousarray(np.broadcast_to(v, (front.n, WARP_LANES))) for v in values]
-    raw = np.concatenate([p.view(np.uint8).reshape(front.n, WARP_LANES, -1) for p in parts], axis=2)
-    return raw.reshape(-1, raw.shape[2]) if active is None else raw[active]
 
 
 def _shared_shadow(batch: Batch) -> SharedShadow:

@@ -60,7 +60,9 @@ class Releases:
                 self.clocks.acquire(np.array([one]), pending[None])
             self._fenced[one] = (self.clocks.released(np.array([one]), now)[0], scope)
 
-    def access(self, places: Places, instance: Array, cells: Array, order: Order, reads: bool, writes: bool, now: int) -> None:
+    def access(
+        self, places: Places, instance: Array, cells: Array, order: Order, reads: bool, writes: bool, now: int
+    ) -> None:
         """Strong accesses of warps (n,) at units (n,): acquires first, then releases."""
         if reads:
             self._acquire(places, instance, cells, order)
@@ -138,5 +140,3 @@ def _joined(first: Array | None, second: Array) -> Array:
     row = wide.copy()
     join(row, narrow)
     return row
-
-

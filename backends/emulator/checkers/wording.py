@@ -119,5 +119,3 @@ def _shared_name(batch: Batch, offset: int) -> str:
         return ""
     start, name = max(starts)
     return f" (`{name}` + {offset - start})"
-
-
