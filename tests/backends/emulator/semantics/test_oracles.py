@@ -17,7 +17,7 @@ from tests.backends.emulator.semantics import oracle_compare, oracle_convert, or
 from tests.backends.emulator.semantics.cases import draw
 from tests.backends.emulator.semantics.model import FORMATS, flushed, read
 
-LANES = 64
+LANES = 128
 # Bases with hundreds of forms that share their code need few lanes in each.
 FEWER_LANES = {"set": 12, "setp": 24}
 BASES = sorted({opcode.partition(".")[0] for opcode in opcodes()})
