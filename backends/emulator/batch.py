@@ -15,6 +15,7 @@ from backends.emulator.asynchronous import Agents
 from backends.emulator.atomics import Atomics
 from backends.emulator.barriers import NamedBarriers
 from backends.emulator.bulk import BulkCopies
+from backends.emulator.convergence import Convergence
 from backends.emulator.copies import Copies
 from backends.emulator.faults import LaunchFault
 from backends.findings import Finding, Thread
@@ -96,6 +97,7 @@ class Batch:
         self.bulk = BulkCopies(self, self.memory, shared)
         self.matrices = Matrices(self, spaces)
         self.warps = Warps(self)
+        self.convergence = Convergence(self)
         self.warpgroups = WarpgroupMultiplies(self, shared)
         self.tensor_memory = TensorMemory(self)
         self.tcgen05 = TensorCores(self, shared, self.tensor_memory)
@@ -145,6 +147,7 @@ class Batch:
         self.barriers.recheck()
 
     def branch_by_table(self, front: Front, index: NDArray[np.uint32], blocks: Sequence[int], guard: Mask | None) -> Any:
+        self.convergence.recheck()
         """`brx.idx`: each lane goes where its index says; returns what a block's function returns."""
         active = front.full_mask(guard)
         index = np.broadcast_to(index, active.shape)

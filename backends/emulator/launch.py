@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
 from backends.emulator.geometry import Geometry
+from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.observer import Observer
 from backends.emulator.program import Program, build_program
 from backends.emulator.spaces import WARP_LANES
@@ -91,7 +92,7 @@ def _initial_bytes(variable: Variable, addresses: dict[str, int]) -> bytes:
 
 def load_kernel(module: Module, entry: Function, addresses: dict[str, int], arena: Arena) -> LoadedKernel:
     """Translate an entry; raises UserError for an instruction that the device does not implement."""
-    program = build_program(module, entry, ends_block)
+    program = cut_for_convergence(build_program(module, entry, ends_block))
     parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry.name}")
     places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
     symbols = {**addresses, **places}

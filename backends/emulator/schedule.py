@@ -167,6 +167,10 @@ class Scheduler:
         raise LaunchFault(self._deadlock())
 
     def _deadlock(self) -> Finding:
-        waits = [*self.batch.barriers.waiting(), *self.batch.mbarriers.waiting(), *self.batch.tensor_memory.waiting()]
+        batch = self.batch
+        waiters = (batch.barriers, batch.mbarriers, batch.tensor_memory, batch.convergence)
+        waits = [line for waiter in waiters for line in waiter.waiting()]
         message = "no thread can go on: " + ("; ".join(waits) or "all wait")
-        return Finding("deadlock", message, self.batch.program.site(self.batch.site))
+        return Finding("deadlock", message, batch.program.site(batch.site))
+        if batch.convergence.wake():
+            return True

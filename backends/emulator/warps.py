@@ -62,10 +62,6 @@ class Warps:
         """`activemask`."""
         return warp.active_mask(front.full_mask(guard))
 
-    def sync(self, front: Front, members: Any, guard: Mask | None) -> Any:
-        """`bar.warp.sync`: lanes of a warp meet again; those that the mask names and that are elsewhere are waited for."""
-        return self.batch.convergence.sync(front, members, guard)
-
     def _taking_part(self, front: Front, members: Any, guard: Mask | None) -> Mask | None:
         active = front.active(guard)
         if active is None and isinstance(members, np.generic) and int(members) == 0xFFFFFFFF:

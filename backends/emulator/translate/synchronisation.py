@@ -12,7 +12,8 @@ def emit_bar(b: BlockBuilder, instruction: Instruction) -> None:
     """`bar` and `barrier`: sync, arrive, red, warp.sync, cluster."""
     parts = instruction.parts
     if parts[1] == "warp":
-        b.effect(f"S.warp_sync(F, {b.read(instruction.operands[0], 'b32')}, {b.guard})")
+        # The lanes have met where the block begins.
+        b.effect(f"S.convergence.note(F, {instruction.opcode!r})")
         return
     if parts[1] == "cluster":
         _cluster(b, instruction)

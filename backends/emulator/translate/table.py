@@ -104,4 +104,5 @@ def _translate_block(program: Program, number: int, addresses: Mapping[str, int]
     for index in program.blocks[number]:
         instruction = builder.begin(index)
         emitter_of(instruction.opcode)(builder, instruction)
+    warps.begin_meeting(builder)
     return builder.finish(len(program.blocks[number]))

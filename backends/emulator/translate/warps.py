@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from backends.emulator.convergence import meeting, members_of
 from backends.emulator.program import bits_of
 from backends.emulator.translate.builder import BlockBuilder
 from backends.ptx.syntax import Instruction
+
+
+def begin_meeting(b: BlockBuilder) -> None:
+    """Lanes that an instruction of the block names and that are not in the front are waited for here."""
+    index = meeting(b.program, b.number)
+    if index is None:
+        return
+    members = members_of(b.begin(index))
+    assert members is not None
+    b.line("if F.mask is not None:")
+    b.line(f"    met = S.convergence.gather(F, {b.read(members, 'b32')}, {index})")
+    b.line("    if met is not None: return met")
 
 
 def emit_shuffle(b: BlockBuilder, instruction: Instruction) -> None:
