@@ -15,6 +15,7 @@ from backends.device import CHECKS, Argument, Buffer, LaunchConfig, LaunchResult
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.arguments import packed
 from backends.emulator.batch import Settings
+from backends.emulator.checkers.initialised import Initialised
 from backends.emulator.checkers.suite import CHECKED_LANES, Checks
 from backends.emulator.faults import LaunchFault
 from backends.emulator.geometry import Geometry
@@ -57,6 +58,7 @@ class Emulator:
     def __post_init__(self) -> None:
         self.arena = Arena(self.capacity_bytes)
         self._allocations: dict[int, Allocation] = {}
+        self._initialised = Initialised()
 
     def load(self, ptx: str, entry: str | None = None, file: str = "<ptx>") -> EmulatedKernel:
         """Parse and translate an entry; raises UserError for what cannot be parsed or is not implemented."""
@@ -69,11 +71,14 @@ class Emulator:
         """Memory filled with a poison byte, with guard bands around it."""
         allocation = self.arena.allocate(nbytes, label)
         self._allocations[allocation.address] = allocation
-        return Buffer(allocation.address, nbytes, label)
+        buffer = Buffer(allocation.address, nbytes, label)
+        self._initialised.allocate(buffer)
+        return buffer
 
     def free(self, buffer: Buffer) -> None:
         """Give memory back; a kernel that uses it afterwards is out of bounds."""
         self.arena.free(self._allocations.pop(buffer.address))
+        self._initialised.free(buffer)
 
     def write(self, buffer: Buffer, data: NDArray[Any]) -> None:
         """Copy a contiguous array to the start of a buffer."""
@@ -81,6 +86,7 @@ class Emulator:
         if len(raw) > buffer.nbytes:
             raise fail("bad-copy", f"{len(raw)} bytes do not fit buffer `{buffer.label}` of {buffer.nbytes} bytes")
         self.arena.bytes(buffer.address, len(raw))[:] = raw
+        self._initialised.write(buffer, len(raw))
 
     def read(self, buffer: Buffer, dtype: Any, shape: Sequence[int]) -> NDArray[Any]:
         """Copy the start of a buffer out."""
@@ -105,6 +111,7 @@ class Emulator:
         except LaunchFault as error:
             fault = error.finding
         counters = {} if work is None else {"smsp__inst_executed.sum": float(work.warp_instructions)}
+        self._initialised.launched(checks.memory if checks else None)
         findings = checks.findings if checks else ()
         return LaunchResult(fault, findings, counters, time_s=time.perf_counter() - started)
 
@@ -113,7 +120,7 @@ class Emulator:
         unknown = names.difference(CHECKS)
         if unknown:
             raise fail("unknown-check", f"no checker {', '.join(sorted(unknown))}", remedy=f"there are: {', '.join(CHECKS)}")
-        return Checks(names, kernel.loaded.program, self.arena) if names else None
+        return Checks(names, kernel.loaded.program, self.arena, self._initialised) if names else None
 
     def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
         static = kernel.loaded.program.static_shared_bytes

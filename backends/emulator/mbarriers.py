@@ -194,6 +194,15 @@ class MBarriers:
             woken |= self._try(entry)
         return woken
 
+    def is_waited_for(self, word: int) -> bool:
+        """Whether threads are parked at an object."""
+        return any((entry.word[entry.front.full_mask()] == word).any() for entry in self._waiting)
+
+    def bytes_due(self, words: list[int]) -> list[int]:
+        """Bytes announced and not yet come at each object, negative for more than announced."""
+        due = _decoded(self.words[np.array(words, np.int64)])[2]
+        return [int(d) for d in due]
+
     def waiting(self) -> list[str]:
         """Who waits where, for the report of a deadlock."""
         return [self._describe(entry) for entry in self._waiting]

@@ -14,7 +14,7 @@ from backends.emulator.checkers.log import EventLog, Findings
 from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, SharedShadow, Shadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
 from backends.emulator.checkers.stored import Stored
-from backends.emulator.checkers.wording import Conflict, describe
+from backends.emulator.checkers.wording import Conflict, describe, place_of
 from backends.emulator.spaces import WARP_LANES
 
 if TYPE_CHECKING:
@@ -40,18 +40,21 @@ class Conflicts:
     which each lane last met the others of its warp."""
 
     def __init__(
-        self, batch: Batch, clocks: Clocks, log: EventLog, findings: Findings, orders: tuple[Order, ...]
+        self, batch: Batch, clocks: Clocks, log: EventLog, findings: Findings, orders: tuple[Order, ...],
+        names: frozenset[str],
     ) -> None:
         self.batch = batch
         self.clocks = clocks
         self.log = log
         self.findings = findings
         self.orders = orders
+        self.races, self.init = "race" in names, "init" in names
         self.synced = np.zeros((batch.instances, WARP_LANES), np.int32)
 
     def read(self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False) -> None:
         """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, so that they do not race with strong ones."""
         epochs = shadow.write[cells]
+        self.require_written(shadow, who, cells)
         self._compare("read-after-write", shadow, who, cells, epochs, ordered)
         self._compare_fenced(shadow, who, cells, epochs)
         shadow.note_read(cells, epochs_of(time, who.agent, who.lane)[:, None])
@@ -83,6 +86,25 @@ class Conflicts:
         warp, rank = who.instance // ctas, who.instance % ctas % size
         reader: Array = (kind * size + rank) * self.batch.warps_per_cta + warp
         return reader
+
+    def require_written(self, shadow: Shadow, who: Actors, cells: Array) -> None:
+        """Units that are read must have been written, by the kernel or before it."""
+        if not self.init:
+            return
+        epochs = shadow.write[cells]
+        if epochs.all():
+            return
+        never = epochs == 0
+        if shadow.written_before is not None:
+            never &= ~shadow.written_before[cells]
+        if never.any():
+            access, unit = (int(x[0]) for x in np.nonzero(never))
+            place = place_of(self.batch, shadow.name, shadow.offset(int(cells[access, unit])))
+            thread = self.batch.thread_at(int(who.instance[access]), min(int(who.lane[access]), WARP_LANES - 1))
+            self.findings.add(
+                "uninitialised", f"{place} is read, and nothing has written it",
+                self.batch.program.site(self.batch.site), thread, count=int(never.any(axis=1).sum()),
+            )  # fmt: skip
 
     # Comparisons
 
@@ -164,6 +186,8 @@ class Conflicts:
         self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, late: Array, ordered: bool,
         matters: Matters | None = None,
     ) -> None:  # fmt: skip
+        if not self.races:
+            return
         access, unit = np.nonzero(late)
         times = epochs[access, unit] >> TIME_SHIFT
         for time in np.unique(times):

@@ -13,7 +13,8 @@ from backends.emulator.program import Program
 class LaunchState:
     """The state of one launch of a program on an arena."""
 
-    def __init__(self, program: Program, arena: Arena) -> None:
+    def __init__(self, program: Program, arena: Arena, names: frozenset[str]) -> None:
+        self.names = names
         self.program = program
         self.arena = arena
         self.log = EventLog()
@@ -22,3 +23,10 @@ class LaunchState:
         granule = granule_bytes(program.instructions, "global")
         self.memory = Shadow("global", low, high - low, granule)
         self.places = Places(self.memory)
+        self._done: set[str] = set()
+
+    def once(self, name: str) -> bool:
+        """True the first time it is asked for a name."""
+        is_first = name not in self._done
+        self._done.add(name)
+        return is_first

@@ -49,6 +49,10 @@ class Findings:
             return
         self._found[key] = Finding(rule, message, site, thread, other, count)
 
+    def discard(self, rules: frozenset[str]) -> None:
+        """Forget findings of these rules."""
+        self._found = {key: f for key, f in self._found.items() if key.rule not in rules}
+
     def all(self) -> tuple[Finding, ...]:
         """What was found, in the order of the first occurrence."""
         return tuple(self._found.values())

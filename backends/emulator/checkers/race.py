@@ -51,7 +51,7 @@ class RaceChecker(Observer):
         self.log = state.log
         self.orders = orders_of(batch.program)
         self.clocks = Clocks(batch.instances, state.log.now)
-        self.conflicts = Conflicts(batch, self.clocks, state.log, state.findings, self.orders)
+        self.conflicts = Conflicts(batch, self.clocks, state.log, state.findings, self.orders, state.names)
         self.shared = _shared_shadow(batch)
         self.phases = Phases(self.clocks, batch.shared.stride_bytes)
         self.releases = Releases(self.clocks, batch.ctas)
@@ -80,6 +80,8 @@ class RaceChecker(Observer):
         if kind in ("load", "async-load"):
             self.conflicts.read(shadow, who, cells, time, order.is_strong)
         else:
+            if kind == "atomic":
+                self.conflicts.require_written(shadow, who, cells)
             memory = self.batch.access.spaces[space].units[1]
             stored = None if values is None else Stored(memory, places, values, front, active, shadow.granule)
             self.conflicts.write(shadow, who, cells, time, order.is_strong, stored)

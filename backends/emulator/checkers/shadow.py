@@ -42,7 +42,7 @@ def lane_of(epochs: Array) -> Array:
 class Shadow:
     """Shadow of `cells` units of `1 << shift` bytes. Arrays are committed by the system when they are first touched.
 
-    `write`: epoch of the last write. `recent`, `before`: epochs of the last read, and of the last by another agent.
+    `written_before`: units that held something before the launch; None for none. `write`: epoch of the last write. `recent`, `before`: epochs of the last read, and of the last by another agent.
     """
 
     def __init__(self, name: str, base: int, nbytes: int, granule: int) -> None:
@@ -51,6 +51,7 @@ class Shadow:
         self.shift = granule.bit_length() - 1
         cells = (nbytes >> self.shift) + 1
         self.write = np.zeros(cells, np.int64)
+        self.written_before: NDArray[np.bool_] | None = None
         self.recent = np.zeros(cells, np.int64)
         self.before = np.zeros(cells, np.int64)
 

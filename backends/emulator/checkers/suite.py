@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from backends.emulator.arena import Arena
 from backends.emulator.checkers.launch_state import LaunchState
+from backends.emulator.checkers.init import InitChecker
+from backends.emulator.checkers.initialised import Initialised
+from backends.emulator.checkers.pending import PendingChecker
 from backends.emulator.checkers.race import RaceChecker
+from backends.emulator.checkers.shadow import Shadow
+from backends.emulator.checkers.sync import SyncChecker
 from backends.emulator.observer import Observer, Observers
 from backends.emulator.program import Program
 from backends.findings import Finding
@@ -18,15 +23,27 @@ if TYPE_CHECKING:
 # Fewer lanes at once than without checkers: the clocks of a batch grow with the square of its warps.
 CHECKED_LANES = 2048
 Checker = Callable[["Batch", LaunchState], Observer]
-CHECKERS: Mapping[str, tuple[Checker, ...]] = {"race": (RaceChecker,)}
+CHECKERS: Mapping[str, tuple[Checker, ...]] = {
+    "race": (RaceChecker,),
+    "init": (RaceChecker, InitChecker),
+    "sync": (SyncChecker,),
+    "async": (PendingChecker,),
+}
 
 
 class Checks:
     """The checkers `names` on one launch of a program."""
 
-    def __init__(self, names: frozenset[str], program: Program, arena: Arena) -> None:
-        self.checkers = [c for name in sorted(names) for c in CHECKERS.get(name, ())]
-        self.state = LaunchState(program, arena)
+    def __init__(self, names: frozenset[str], program: Program, arena: Arena, initialised: Initialised) -> None:
+        self.checkers = list(dict.fromkeys(c for name in sorted(names) for c in CHECKERS.get(name, ())))
+        self.state = LaunchState(program, arena, names)
+        if "init" in names:
+            initialised.mark(self.state.memory)
+
+    @property
+    def memory(self) -> Shadow | None:
+        """The shadow of global memory, None where no checker follows it."""
+        return self.state.memory if RaceChecker in self.checkers else None
 
     def observe(self, batch: Batch) -> Observer:
         """The observer of a batch."""
