@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +22,15 @@ DTYPES = {
 def draw_inputs(task: Task, sizes: Sizes, seed: int) -> dict[str, torch.Tensor]:
     """Argument name -> contiguous CPU tensor, for each tensor or descriptor that the kernel reads.
 
-    Each argument has a stream of its own, so that adding one leaves the others as they are.
+    Each argument has a stream of its own, so that adding one leaves the others as they are. Raises MemoryError.
     """
     values = task.values(sizes)
-    return {a.name: draw(a, values, _generator(seed, a.name)) for a in task.inputs}
+    try:
+        return {a.name: draw(a, values, _generator(seed, a.name)) for a in task.inputs}
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise MemoryError(f"the inputs of {dict(sizes)} do not fit the host's memory") from error
 
 
 def draw(argument: Argument, values: Sizes, generator: torch.Generator) -> torch.Tensor:
@@ -48,7 +53,9 @@ def from_bytes(data: NDArray[np.uint8], dtype: torch.dtype, shape: tuple[int, ..
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
+    """PyTorch's generator on the CPU heeds 32 bits of its seed."""
+    digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=4).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
 
 
 def _normal(_d: Distribution, shape: tuple[int, ...], _v: Sizes, generator: torch.Generator) -> torch.Tensor:

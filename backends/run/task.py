@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -23,6 +23,9 @@ from backends.run.oracle import compare, expected_outputs
 from backends.run.outcome import LIMITS, REFUSALS, Comparison, Outcome, Status, Timing
 from ir.diagnostics import Diagnostic, ExitCode, UserError
 from ir.task import Sizes, Task
+
+# A launch is given at least so long, however little time is left.
+_SHORTEST_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def run_cases(
     found = []
     for number, case in enumerate(todo, 1):
         left_s = deadline_s - time.monotonic()
-        outcome = run_case(case, device, replace(options, time_limit_s=left_s)) if left_s > 0 else _not_begun(case)
+        limited = replace(options, time_limit_s=max(round(left_s, 1), _SHORTEST_S))
+        outcome = run_case(case, device, limited) if left_s > 0 else _not_begun(case)
         found.append(outcome)
         progress(f"{number}/{len(todo)} {_label(case)}: {outcome.status}")
     return found
@@ -70,9 +74,7 @@ def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFA
     except UserError as error:
         return _no_launch(case, error, time.perf_counter() - started)
     compile_s = time.perf_counter() - started
-    inputs = draw_inputs(case.task, case.sizes, options.seed)
-    run = _Run(case, machine, inputs)
-    outcome = run.launched(compiled)
+    outcome = _Run(case, machine, options.seed).launched(compiled)
     return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s))
 
 
@@ -82,7 +84,8 @@ class _Run:
 
     case: Case
     device: Device
-    inputs: Mapping[str, torch.Tensor]
+    seed: int
+    inputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def launched(self, compiled: Compiled) -> Outcome:
         """Load and launch; what the device refuses is an outcome."""
@@ -90,7 +93,7 @@ class _Run:
         try:
             kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx")
             load_s = time.perf_counter() - started
-            buffers = {a.name: self._buffer(a.name) for a in self.case.task.arguments if a.kind != "scalar"}
+            buffers = self._buffers()
             arguments = self._arguments(buffers)
             result = run_compiled(self.device, kernel, compiled, arguments, self.case.task.grid(self.case.sizes))
         except UserError as error:
@@ -100,14 +103,15 @@ class _Run:
         run_s = time.perf_counter() - started - load_s
         return replace(self._judged(result, buffers), timing=Timing(load_s=load_s, run_s=run_s))
 
-    def _buffer(self, name: str) -> Buffer:
-        """Memory for an argument: inputs are written, outputs are left as the device allocates them."""
-        argument = next(a for a in self.case.task.arguments if a.name == name)
-        shape = argument.shape_at(self.case.task.values(self.case.sizes))
-        buffer = self.device.allocate(_nbytes(argument.dtype, shape), name)
-        if argument.is_input:
-            self.device.write(buffer, as_bytes(self.inputs[name]))
-        return buffer
+    def _buffers(self) -> dict[str, Buffer]:
+        """Memory for the tensors: inputs are written, outputs are left as the device allocates them."""
+        task, values = self.case.task, self.case.task.values(self.case.sizes)
+        tensors = [a for a in task.arguments if a.kind != "scalar"]
+        buffers = {a.name: self.device.allocate(_nbytes(a.dtype, a.shape_at(values)), a.name) for a in tensors}
+        self.inputs = draw_inputs(task, self.case.sizes, self.seed)
+        for name, tensor in self.inputs.items():
+            self.device.write(buffers[name], as_bytes(tensor))
+        return buffers
 
     def _arguments(self, buffers: Mapping[str, Buffer]) -> dict[str, Any]:
         """Parameter -> what `run_compiled` takes."""

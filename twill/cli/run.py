@@ -130,8 +130,12 @@ def _print_table(head: dict[str, Any], outcomes: Any) -> None:
     _print(_title(head["task"], head), task_table(outcomes))
     for o in outcomes:
         sizes = " ".join(f"{k}={v}" for k, v in o.sizes.items())
-        for text in details(o):
-            click.echo(f"\n{o.variant or head['task']} {o.target} {sizes}\n{text}")
+        _print_details(f"{o.variant or head['task']} {o.target} {sizes}", details(o))
+
+
+def _print_details(what: str, lines: list[str]) -> None:
+    if lines:
+        click.echo("\n".join(["", what, *lines]))
 
 
 def _title(name: str, head: dict[str, Any]) -> str:
@@ -193,7 +197,6 @@ def _print_script_table(head: dict[str, Any], run: Any) -> None:
 
     _print(_title(head["script"], head), launch_table(run.launches))
     for launch in run.launches:
-        for text in launch_details(launch):
-            click.echo(f"\n{launch.kernel} {launch.grid}\n{text}")
+        _print_details(f"{launch.kernel} {launch.grid}", launch_details(launch))
     if run.error:
         click.echo(f"\n{run.error.render()}")

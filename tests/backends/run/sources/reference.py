@@ -1,0 +1,8 @@
+"""The double of a vector."""
+
+import torch
+
+
+def reference(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return `y` = 2 x."""
+    return {"y": 2 * x}
