@@ -101,8 +101,10 @@ class Batch:
         self.warpgroups = WarpgroupMultiplies(self, shared)
         self.tensor_memory = TensorMemory(self)
         self.tcgen05 = TensorCores(self, shared, self.tensor_memory)
+        # An odd number of warps in a row: with a power of two all registers of a warp would share few sets of the cache.
+        self.row_instances = self.instances | 1
         self.registers = {
-            width: np.zeros((count, self.instances, WARP_LANES), REGISTER_TYPES[width])
+            width: np.zeros((count, self.row_instances, WARP_LANES), REGISTER_TYPES[width])[:, : self.instances]
             for width, count in program.row_counts.items()
         }
         threads = np.arange(self.warps_per_cta * WARP_LANES).reshape(self.warps_per_cta, 1, WARP_LANES)
@@ -145,9 +147,9 @@ class Batch:
         else:
             self.alive[front.warps] &= ~front.mask
         self.barriers.recheck()
+        self.convergence.recheck()
 
     def branch_by_table(self, front: Front, index: NDArray[np.uint32], blocks: Sequence[int], guard: Mask | None) -> Any:
-        self.convergence.recheck()
         """`brx.idx`: each lane goes where its index says; returns what a block's function returns."""
         active = front.full_mask(guard)
         index = np.broadcast_to(index, active.shape)

@@ -132,7 +132,7 @@ def _logic(operation: str) -> Emit:
 
 
 def _not(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
-    n.write(operands[0], parts[-1], n.ir.not_(_operands(n, (parts[-1],), operands)[0]))
+    n.write(operands[0], parts[-1], n.inverse(_operands(n, (parts[-1],), operands)[0]))
 
 
 def _shift(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
@@ -184,7 +184,7 @@ def _lop3(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     total: Value = splat(I32, 0)
     for k in range(8):
         if lut >> k & 1:
-            terms = [x if k >> shift & 1 else n.ir.not_(x) for x, shift in ((a, 2), (b, 1), (c, 0))]
+            terms = [x if k >> shift & 1 else n.inverse(x) for x, shift in ((a, 2), (b, 1), (c, 0))]
             total = n.ir.or_(total, n.ir.and_(n.ir.and_(terms[0], terms[1]), terms[2]))
     n.write(operands[0], "b32", total)
 
@@ -270,7 +270,7 @@ def _setp(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     _require(parts[1:-1], "and or xor ftz")
     a, b = n.read(operands[1], kind), n.read(operands[2], kind)
     holds = comparison(n, relation, kind, a, b, "ftz" in parts)
-    results = [holds, n.ir.not_(holds)]
+    results = [holds, n.inverse(holds)]
     if combine:
         other = n.read(operands[3], "pred")
         results = [getattr(n.ir, f"{combine}_" if combine != "xor" else "xor")(r, other) for r in results]

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from backends.emulator.native.state import State
 from backends.emulator.native.types import (
-    DOUBLE, FLOAT, HALF, I1, I8, I32, I64, LANES, MASK, POINTER, WIDTH_TYPES, NotNative, bits_of, element, splat,
+    BROADCAST, DOUBLE, FLOAT, HALF, I1, I8, I32, I64, LANES, MASK, POINTER, WIDTH_TYPES, NotNative, bits_of, element, splat,
 )  # fmt: skip
 from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Address, Immediate, Instruction, Negated, Operand, Pair, Register, Symbol, Vector
@@ -24,7 +24,7 @@ class NativeBlock:
     """A block under construction for one warp.
 
     mask: the lanes that run, as <32 x i1>. values: registers as integers of their width, as far as the block has read
-    or written them. fault: where to go when an access fails its check; nothing is stored to registers then.
+    or written them. index: the instruction's number in the program. fault: where to go when an access fails its check; nothing is stored to registers then.
     """
 
     program: Program
@@ -38,6 +38,7 @@ class NativeBlock:
     values: dict[Row, Value] = field(default_factory=dict)
     written: dict[Row, None] = field(default_factory=dict)
     instruction: Instruction = field(init=False)
+    index: int = 0
 
     # Operands
 
@@ -50,7 +51,7 @@ class NativeBlock:
             case Immediate():
                 return _literal(self.ir, operand, scalar)
             case Negated(inner):
-                return self.ir.not_(self.read(inner, kind))
+                return self.inverse(self.read(inner, kind))
             case Symbol():
                 return self._symbol(operand, scalar)
         raise NotNative("operand")
@@ -85,7 +86,7 @@ class NativeBlock:
         if guard is None:
             return None
         value = self.row_value(self.program.rows[guard.register.name])
-        return value if guard.expected else self.ir.not_(value)
+        return value if guard.expected else self.inverse(value)
 
     @property
     def active(self) -> Value:
@@ -120,7 +121,7 @@ class NativeBlock:
 
     def _place(self, row: Row) -> Value:
         base = self.state.pointer(self.ir, f"registers_{row.width}")
-        index = self.ir.add(self.ir.mul(I64(row.index), self.state.load(self.ir, "instances")), self.instance)
+        index = self.ir.add(self.ir.mul(I64(row.index), self.state.load(self.ir, "row_instances")), self.instance)
         return self.ir.gep(base, [self.ir.mul(index, I64(_ROW_BYTES[row.width]))], source_etype=I8)
 
     def _load(self, row: Row) -> Value:
@@ -166,6 +167,10 @@ class NativeBlock:
         """The bits of a vector as integers."""
         return self.cast(value, ir.IntType(bits_of(value.type.element)))
 
+    def inverse(self, value: Value) -> Value:
+        """All bits the other way round."""
+        return self.ir.xor(value, splat(value.type.element, -1 if value.type.element != I1 else 1))
+
     def to_word(self, flags: Value) -> Value:
         """<32 x i1> as one i32."""
         return self.ir.bitcast(flags, I32)
@@ -178,7 +183,7 @@ class NativeBlock:
         """A scalar in every lane."""
         kind = ir.VectorType(scalar.type, LANES)
         one = self.ir.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
-        return self.ir.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+        return self.ir.shuffle_vector(one, ir.Constant(kind, ir.Undefined), BROADCAST)
 
     def _narrowed(self, value: Value, scalar: ir.Type) -> Value:
         width, wanted = value.type.element.width, bits_of(scalar)

@@ -17,6 +17,8 @@ from backends.compilers.cache import Cache
 Run = Callable[[int, int, int, int, int, int], int]
 """`run(state, instances, count, block, masks, places)`; all but count and block are addresses."""
 
+# The code is straight already: LLVM's passes, and its slower code generation, cost twice the time and gain nothing.
+CODEGEN_LEVEL = 1
 _PROTOTYPE = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p
 )
@@ -35,7 +37,7 @@ def _target_machine() -> Any:
     # 512-bit registers hold a warp's 32-bit values in two.
     features = llvm.get_host_cpu_features().flatten()
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=f"{features},-prefer-256-bit", opt=2, jit=True
+        cpu=llvm.get_host_cpu_name(), features=f"{features},-prefer-256-bit", opt=CODEGEN_LEVEL, jit=True
     )
 
 
@@ -49,18 +51,9 @@ class Native:
         parsed.triple = machine.triple
         parsed.data_layout = str(machine.target_data)
         parsed.verify()
-        _optimise(parsed, machine)
         self._engine = llvm.create_mcjit_compiler(parsed, machine)
         self._engine.finalize_object()
         self.run: Run = _PROTOTYPE(self._engine.get_function_address("run"))
-
-
-def _optimise(module: Any, machine: Any) -> None:
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
 
 
 def key_of(text: str) -> str:

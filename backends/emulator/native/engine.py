@@ -98,7 +98,7 @@ class BatchState:
 
     def __init__(self, batch: Batch, program: NativeProgram) -> None:
         arena = batch.memory.arena
-        self.cache = np.zeros(2, np.int64)
+        self.cache = np.zeros(2 * len(batch.program.instructions), np.int64)
         self.starts, self.ends = arena.ranges()
         self.symbols = np.array([batch.kernel_addresses[name] for name in program.symbols] or [0], np.int64)
         self.executed = np.zeros(program.blocks, np.int64)
@@ -107,7 +107,7 @@ class BatchState:
         shared, local = batch.shared, batch.access.spaces["local"]
         values = {
             **{f"registers_{w}": r.ctypes.data for w, r in batch.registers.items() if w in "phwd"},
-            "instances": batch.instances, "ctas": batch.ctas, "global_base": arena.units[1].ctypes.data,
+            "row_instances": batch.row_instances, "ctas": batch.ctas, "global_base": arena.units[1].ctypes.data,
             "starts": self.starts.ctypes.data, "ends": self.ends.ctypes.data, "allocations": len(self.starts),
             "cache": self.cache.ctypes.data, "shared_base": shared.units[1].ctypes.data,
             "shared_bytes": shared.nbytes, "shared_stride": shared.stride_bytes,

@@ -16,7 +16,7 @@ from llvmlite import ir
 from backends.emulator.native import arithmetic, convert, memory, warps
 from backends.emulator.native.block import NativeBlock
 from backends.emulator.native.state import State
-from backends.emulator.native.types import I8, I32, I64, LANES, MASK, POINTER, NotNative, splat
+from backends.emulator.native.types import BROADCAST, I8, I32, I64, LANES, MASK, POINTER, NotNative, splat
 from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Instruction, Symbol
 
@@ -46,9 +46,9 @@ class _Frame:
     leave: ir.Block
 
 
-def emit(n: NativeBlock, instruction: Instruction) -> None:
+def emit(n: NativeBlock, instruction: Instruction, index: int) -> None:
     """Append one instruction that is no branch; NotNative if there is no native form of it."""
-    n.instruction = instruction
+    n.instruction, n.index = instruction, index
     parts = instruction.parts
     emitter = EMITTERS.get(parts[0])
     if emitter is None:
@@ -78,7 +78,7 @@ class Probe:
         mask = function.args[1]
         n = NativeBlock(self.program, state, builder, mask, builder.bitcast(mask, I32), function.args[2], fault, self.symbols)
         try:
-            emit(n, instruction)
+            emit(n, instruction, 0)
         except NotNative:
             return False
         return True
@@ -86,7 +86,7 @@ class Probe:
 
 def declare_search(module: ir.Module) -> ir.Function:
     """`find_allocation(state, offsets*, active, nbytes) -> found`: defined in `search`."""
-    kind = ir.FunctionType(I32, [POINTER, POINTER, I32, I64])
+    kind = ir.FunctionType(I32, [POINTER, POINTER, I32, I64, POINTER])
     return ir.Function(module, kind, "find_allocation")
 
 
@@ -146,7 +146,7 @@ def _choose_lowest(frame: _Frame, block: Value) -> None:
     lowest = builder.call(reduce, [candidates])
     kind = ir.VectorType(I32, LANES)
     every = builder.shuffle_vector(
-        builder.insert_element(ir.Constant(kind, ir.Undefined), lowest, I32(0)), ir.Constant(kind, ir.Undefined), splat(I32, 0)
+        builder.insert_element(ir.Constant(kind, ir.Undefined), lowest, I32(0)), ir.Constant(kind, ir.Undefined), BROADCAST
     )
     builder.store(builder.bitcast(builder.icmp_unsigned("==", candidates, every), I32), frame.mask)
     builder.store(lowest, block)
@@ -162,10 +162,10 @@ def _define_block(
     bits = builder.load(frame.mask, typ=I32)
     mask = builder.bitcast(bits, MASK)
     n = NativeBlock(program, frame.state, builder, mask, bits, frame.instance, fault, symbols)
-    body = [program.instructions[i] for i in program.blocks[number]]
-    last = body[-1]
-    for instruction in body[:-1] if last.base in _CONTROL else body:
-        emit(n, instruction)
+    numbers = program.blocks[number]
+    last = program.instructions[numbers[-1]]
+    for index in numbers[:-1] if last.base in _CONTROL else numbers:
+        emit(n, program.instructions[index], index)
     taken, target = _branch(n, program, number, last)
     n.store_registers(live)
     _count(frame, number, bits)
@@ -286,7 +286,7 @@ def _define_run(module: ir.Module, one: ir.Function) -> None:
 
     def every(value: Value) -> Value:
         first = builder.insert_element(ir.Constant(kind_, ir.Undefined), value, I32(0))
-        return builder.shuffle_vector(first, ir.Constant(kind_, ir.Undefined), splat(I32, 0))
+        return builder.shuffle_vector(first, ir.Constant(kind_, ir.Undefined), BROADCAST)
 
     builder.store(every(start), mine, align=4)
     status = builder.call(one, [state, instance, start, mask, mine])
@@ -310,12 +310,12 @@ def _define_run(module: ir.Module, one: ir.Function) -> None:
 
 
 def define_search(function: ir.Function) -> None:
-    """Look every active lane's offset up in all allocations, and remember that of the first lane."""
-    state_pointer, offsets, active, nbytes = function.args
+    """Look every active lane's offset up in all allocations, and remember the last one in `cache`."""
+    state_pointer, offsets, active, nbytes, cache = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     state = State(state_pointer)
     count = state.load(builder, "allocations")
-    starts, ends, cache = (state.pointer(builder, x) for x in ("starts", "ends", "cache"))
+    starts, ends = (state.pointer(builder, x) for x in ("starts", "ends"))
     names = ("lane", "check", "scan", "compare", "hit", "miss", "next", "found", "lost")
     blocks = {x: function.append_basic_block(x) for x in names}
     entry = builder.block

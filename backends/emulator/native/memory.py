@@ -127,7 +127,7 @@ def _or_found(n: NativeBlock, space: str, places: _Places, inside: Value) -> Val
     spill = places.offset
     found = n.ir.call(
         n.ir.module.globals["find_allocation"],
-        [n.state.base, _spilled(n, spill), places.active_bits, I64(places.nbytes)],
+        [n.state.base, _spilled(n, spill), places.active_bits, I64(places.nbytes), _cached_range(n)],
     )
     is_found = n.ir.icmp_unsigned("!=", found, I32(0))
     n.ir.branch(after)
@@ -139,6 +139,11 @@ def _or_found(n: NativeBlock, space: str, places: _Places, inside: Value) -> Val
     return result
 
 
+def _cached_range(n: NativeBlock) -> Value:
+    """Where the instruction keeps the range of the allocation that it used last: two words."""
+    return n.ir.gep(n.state.pointer(n.ir, "cache"), [I64(16 * n.index)], source_etype=I8)
+
+
 def _spilled(n: NativeBlock, value: Value) -> Value:
     with n.ir.goto_entry_block():
         place = n.ir.alloca(value.type)
@@ -148,7 +153,7 @@ def _spilled(n: NativeBlock, value: Value) -> Value:
 
 def _global(n: NativeBlock, address: Value, active: Value) -> tuple[Value, Value, Value, Value]:
     relative = n.ir.sub(address, splat(I64, GLOBAL_BASE))
-    low, high = (n.splat(n.state.entry(n.ir, "cache", k)) for k in (0, 1))
+    low, high = (n.splat(n.state.entry(n.ir, "cache", 2 * n.index + k)) for k in (0, 1))
     return n.state.pointer(n.ir, "global_base"), relative, low, high
 
 

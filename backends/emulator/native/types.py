@@ -45,9 +45,24 @@ def bits_of(scalar: ir.Type) -> int:
     return {HALF: 16, FLOAT: 32, DOUBLE: 64}.get(scalar) or scalar.width
 
 
+BROADCAST = ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
+"""The order of a shuffle that gives every lane the first."""
+
+
+class _Splat(ir.FormattedConstant):  # type: ignore[misc]
+    """`splat (i32 5)`: far shorter than 32 elements, to write and to parse."""
+
+    def __init__(self, kind: ir.VectorType, text: str) -> None:
+        super().__init__(kind, text)
+        self.constant = text
+
+    def _to_string(self) -> str:
+        return f"{self.type} {self.constant}"
+
+
 def splat(scalar: ir.Type, value: Any) -> ir.Constant:
     """A constant in every lane."""
-    return ir.Constant(ir.VectorType(scalar, LANES), [ir.Constant(scalar, value)] * LANES)
+    return _Splat(ir.VectorType(scalar, LANES), f"splat ({ir.Constant(scalar, value)})")
 
 
 def iota(scalar: ir.Type, step: int = 1) -> ir.Constant:

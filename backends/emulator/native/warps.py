@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from backends.emulator.native.arithmetic import Emit
 from backends.emulator.native.block import NativeBlock
-from backends.emulator.native.types import I8, I32, LANES, NotNative, iota, splat
+from backends.emulator.native.types import I1, I8, I32, LANES, NotNative, iota, splat
 
 Value = Any
 
@@ -79,7 +79,7 @@ def _vote(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
         return
     is_any = n.ir.icmp_unsigned("!=", holds, I32(0))
     is_all = n.ir.icmp_unsigned("==", holds, active)
-    flags = {"any": is_any, "all": is_all, "uni": n.ir.or_(is_all, n.ir.not_(is_any))}
+    flags = {"any": is_any, "all": is_all, "uni": n.ir.or_(is_all, n.ir.xor(is_any, I1(1)))}
     n.write(target, "pred", n.splat(flags[mode]))
 
 
