@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
-from backends.emulator.geometry import Geometry
 from backends.emulator.convergence import cut_for_convergence
+from backends.emulator.engines import Engines
+from backends.emulator.geometry import Geometry
 from backends.emulator.observer import Observer
 from backends.emulator.program import Program, build_program
 from backends.emulator.spaces import WARP_LANES
 from backends.emulator.translate.block import Block
 from backends.emulator.translate.table import ends_block, translate
 from backends.ptx.syntax import Function, Module, Variable
-
-if TYPE_CHECKING:
-    from backends.emulator.native.engine import NativeRegionBlock
-
-    AnyBlock = Block | NativeRegionBlock
 
 # So many lanes keep the registers of a batch in the cache and still spread the cost of each NumPy call.
 BATCH_LANES = 8192
@@ -43,17 +39,9 @@ class LoadedKernel:
     addresses: Mapping[str, int]
 
     @cached_property
-    def accelerated(self) -> tuple[Program, tuple[AnyBlock, ...]]:
-        """The program with native blocks, or as it is where LLVM is not installed."""
-        try:
-            from backends.emulator.native.engine import accelerated
-        except ImportError:
-            return self.program, self.blocks
-        return accelerated(self.program, self.addresses)
-
-    def for_engine(self, engine: str, watched: bool) -> tuple[Program, tuple[AnyBlock, ...]]:
-        """The program and its blocks for an engine; `watched` launches are done by NumPy, which tells of each access."""
-        return (self.program, self.blocks) if engine == "numpy" or watched else self.accelerated
+    def engines(self) -> Engines:
+        """What runs its blocks."""
+        return Engines(self.program, self.blocks, self.addresses)
 
     @property
     def source(self) -> str:
@@ -72,7 +60,9 @@ class Work:
 
 def load_variables(module: Module, arena: Arena) -> dict[str, int]:
     """Allocate and initialise the module's global and constant variables; returns their addresses."""
-    placed = [(v, arena.allocate(v.bytes, v.name, poison=False)) for v in module.variables if v.space in ("global", "const")]
+    placed = [
+        (v, arena.allocate(v.bytes, v.name, poison=False)) for v in module.variables if v.space in ("global", "const")
+    ]
     addresses = {variable.name: allocation.address for variable, allocation in placed}
     for variable, allocation in placed:
         data = _initial_bytes(variable, addresses)
@@ -111,16 +101,18 @@ def run_launch(
     arena.bytes(kernel.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     order = geometry.cluster_order()
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
-    instructions = 0
-    program, blocks = kernel.for_engine(settings.engine, observe is not None)
+    instructions, started_s = 0, time.monotonic()
+    engines, watched = kernel.engines, observe is not None
     with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"):
         for start in range(0, len(order), max(size, 1)):
+            program, blocks = engines.start(settings.engine, watched)
             batch = Batch(program, geometry, order[start : start + size], arena, geometry.shared_bytes, settings)
             batch.observer = observe(batch) if observe else None
             batch.kernel_addresses, batch.parameters_address = kernel.addresses, kernel.parameters.address
+            batch.scheduler.go_on(instructions, started_s)
             batch.start()
-            batch.scheduler.run(blocks)
-            instructions += batch.scheduler.executed
+            batch.scheduler.run(blocks, engines.reconsider if settings.engine == "auto" and not watched else None)
+            instructions = batch.scheduler.executed
     return Work(-(-len(order) // max(size, 1)), len(order), instructions)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backends.emulator.faults import LaunchFault
-from backends.findings import Finding
 from backends.emulator.fronts import Front, merged, part_of
+from backends.findings import Finding
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from backends.emulator.translate.block import Block
 
     AnyBlock = Block | NativeRegionBlock
+    Reconsider = Callable[[float], tuple[AnyBlock, ...] | None]
 
 # Always taking the lowest block starves threads for which a spinning one waits; this often another is taken.
 _FAIRNESS_PERIOD = 32
 _CLOCK_PERIOD = 256
+_RECONSIDER_S = 0.05
 
 
 class Scheduler:
@@ -33,8 +36,16 @@ class Scheduler:
         self.forced: list[Front] = []
         self.warp_instructions = 0
         self.native_instructions = 0
+        # What NumPy has run, per block; a native block counts for itself.
+        self.block_warps = [0] * len(batch.program.blocks)
+        self.block_threads = [0] * len(batch.program.blocks)
         self._steps = 0
         self._deadline_s = time.monotonic() + batch.settings.time_limit_s
+
+    def go_on(self, executed: int, started_s: float) -> None:
+        """Count from what earlier batches of the launch have used: warp instructions, and time since `started_s`."""
+        self.warp_instructions = executed
+        self._deadline_s = started_s + self.batch.settings.time_limit_s
 
     def push(self, front: Front) -> None:
         """`front` can go on; past the last block it has ended."""
@@ -53,18 +64,27 @@ class Scheduler:
 
     @property
     def executed(self) -> int:
-        """Warp instructions so far."""
+        """Warp instructions of the launch so far."""
         return self.warp_instructions + self.native_instructions
 
-    def run(self, blocks: tuple[AnyBlock, ...]) -> None:
-        """Run until every thread has ended; raises LaunchFault for a deadlock or a spent budget."""
+    def run(self, blocks: tuple[AnyBlock, ...], reconsider: Reconsider | None = None) -> None:
+        """Run until every thread has ended; raises LaunchFault for a deadlock or a spent budget.
+
+        `reconsider` is told of the seconds spent now and then, and may give other blocks to go on with.
+        """
+        since_s = time.monotonic()
         while True:
             self._run_forced(blocks)
             front = self._next()
             if front is not None:
                 self._follow(front, blocks)
             elif not self._wake():
-                return
+                break
+            if reconsider is not None and time.monotonic() > since_s + _RECONSIDER_S:
+                blocks = reconsider(time.monotonic() - since_s) or blocks
+                since_s = time.monotonic()
+        if reconsider is not None:
+            reconsider(time.monotonic() - since_s)
 
     def _run_forced(self, blocks: tuple[AnyBlock, ...]) -> None:
         while self.forced:
@@ -105,19 +125,28 @@ class Scheduler:
 
     def _account(self, front: Front, block: AnyBlock) -> None:
         self._steps += 1
-        self.warp_instructions += block.length * front.n
+        if block.length:
+            self.count(front)
         if self.batch.observer is not None:
             self.batch.observer.block(front, block.number)
         if self.executed > self.batch.settings.instruction_budget:
-            raise self._spent(front, f"more than {self.batch.settings.instruction_budget} warp instructions")
+            what = f"more than {self.batch.settings.instruction_budget} warp instructions"
+            raise self._spent("budget-spent", front, what)
         if self._steps % _CLOCK_PERIOD == 0 and time.monotonic() > self._deadline_s:
-            raise self._spent(front, f"more than {self.batch.settings.time_limit_s:g} s")
+            raise self._spent("time-limit", front, f"more than {self.batch.settings.time_limit_s:g} s")
 
-    def _spent(self, front: Front, what: str) -> LaunchFault:
+    def count(self, front: Front, times: int = 1) -> None:
+        """The block of `front` was executed; with `times` -1 it was not after all."""
+        block, warps = front.block, times * front.n
+        self.warp_instructions += len(self.batch.program.blocks[block]) * warps
+        self.block_warps[block] += warps
+        self.block_threads[block] += times * front.lanes()
+
+    def _spent(self, rule: str, front: Front, what: str) -> LaunchFault:
         self.batch.site = self.batch.program.blocks[front.block].start
         mask = front.full_mask()
         lane = np.unravel_index(mask.argmax(), mask.shape)
-        return self.batch.fault("budget-spent", f"the kernel needs {what}; it may never end", front, lane)
+        return self.batch.fault(rule, f"the kernel needs {what}; it may never end", front, lane)
 
     def _after(self, front: Front, following: Any) -> Front | None:
         if following is None:
@@ -137,6 +166,8 @@ class Scheduler:
     def _branch(self, front: Front, taken: Any, block: int) -> Front | None:
         if front.mask is not None:
             taken = taken & front.mask
+        if self.batch.observer is not None:
+            self.batch.observer.branch(front, taken)
         count = int(np.count_nonzero(taken))
         if count == 0:
             return self._go(front, front.block + 1)
@@ -159,6 +190,8 @@ class Scheduler:
         if self.deferred:
             self._spend_turn()
             return True
+        if batch.convergence.wake():
+            return True
         if not batch.alive.any():
             if batch.observer is not None:
                 batch.observer.finish()
@@ -168,9 +201,7 @@ class Scheduler:
 
     def _deadlock(self) -> Finding:
         batch = self.batch
-        waiters = (batch.barriers, batch.mbarriers, batch.tensor_memory, batch.convergence)
+        waiters = (batch.barriers, batch.mbarriers, batch.tensor_memory, batch.convergence, batch.cluster_barrier)
         waits = [line for waiter in waiters for line in waiter.waiting()]
         message = "no thread can go on: " + ("; ".join(waits) or "all wait")
         return Finding("deadlock", message, batch.program.site(batch.site))
-        if batch.convergence.wake():
-            return True

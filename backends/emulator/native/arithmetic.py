@@ -280,7 +280,11 @@ def _setp(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
 
 def _selp(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     kind = f"b{_width(parts[-1])}"
-    n.write(operands[0], kind, n.ir.select(n.read(operands[3], "pred"), n.read(operands[1], kind), n.read(operands[2], kind)))
+    n.write(
+        operands[0],
+        kind,
+        n.ir.select(n.read(operands[3], "pred"), n.read(operands[1], kind), n.read(operands[2], kind)),
+    )
 
 
 def _extremum(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
@@ -374,7 +378,9 @@ def _exp2(n: NativeBlock, x: Value) -> Value:
     total: Value = splat(DOUBLE, series[-1])
     for c in reversed(series[:-1]):
         total = n.call("fma", total, rest, splat(DOUBLE, c))
-    power = n.ir.fptosi(n.ir.select(n.ir.fcmp_unordered("uno", x, x), splat(DOUBLE, 0.0), whole), ir.VectorType(I32, LANES))
+    power = n.ir.fptosi(
+        n.ir.select(n.ir.fcmp_unordered("uno", x, x), splat(DOUBLE, 0.0), whole), ir.VectorType(I32, LANES)
+    )
     half = n.ir.ashr(power, splat(I32, 1))
     scaled = n.ir.fmul(n.ir.fmul(total, _power_of_two(n, half)), _power_of_two(n, n.ir.sub(power, half)))
     return n.ir.select(n.ir.fcmp_unordered("uno", x, x), x, scaled)
@@ -393,7 +399,11 @@ def _reciprocal(n: NativeBlock, x: Value) -> Value:
 def _square_root(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     if parts[-1] == "f64" or (parts[-1] == "f32" and "rn" in parts):
         _require(parts[:-1], "rn ftz")
-        n.write(operands[0], parts[-1], _modified(n, parts, _operands(n, (parts[-1],), operands), lambda a: n.call("sqrt", a)))
+        n.write(
+            operands[0],
+            parts[-1],
+            _modified(n, parts, _operands(n, (parts[-1],), operands), lambda a: n.call("sqrt", a)),
+        )
         return
     _in_double(lambda m, x: m.call("sqrt", x))(n, parts, operands)
 
@@ -402,7 +412,11 @@ def _reciprocal_of(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) 
     if "rn" in parts and parts[-1] in ("f32", "f64"):
         _require(parts[:-1], "rn ftz")
         one = splat(element(parts[-1]), 1.0)
-        n.write(operands[0], parts[-1], _modified(n, parts, _operands(n, (parts[-1],), operands), lambda a: n.ir.fdiv(one, a)))
+        n.write(
+            operands[0],
+            parts[-1],
+            _modified(n, parts, _operands(n, (parts[-1],), operands), lambda a: n.ir.fdiv(one, a)),
+        )
         return
     _in_double(_reciprocal)(n, parts, operands)
 

@@ -10,7 +10,22 @@ from llvmlite import ir
 
 from backends.emulator.native.state import State
 from backends.emulator.native.types import (
-    BROADCAST, DOUBLE, FLOAT, HALF, I1, I8, I32, I64, LANES, MASK, POINTER, WIDTH_TYPES, NotNative, bits_of, element, splat,
+    BROADCAST,
+    DOUBLE,
+    FLOAT,
+    HALF,
+    I1,
+    I8,
+    I32,
+    I64,
+    LANES,
+    MASK,
+    POINTER,
+    WIDTH_TYPES,
+    NotNative,
+    bits_of,
+    element,
+    splat,
 )  # fmt: skip
 from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Address, Immediate, Instruction, Negated, Operand, Pair, Register, Symbol, Vector

@@ -1,9 +1,8 @@
-"""LLVM modules to machine code, with a cache of object code on disk."""
+"""LLVM modules to object code, and object code to a function that can be called."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 from llvmlite import ir
-
-from backends.compilers.cache import Cache
 
 Run = Callable[[int, int, int, int, int, int], int]
 """`run(state, instances, count, block, masks, places)`; all but count and block are addresses."""
@@ -25,41 +22,39 @@ _PROTOTYPE = ctypes.CFUNCTYPE(
 
 
 @cache
-def _initialise() -> None:
+def host() -> tuple[str, str, str]:
+    """(processor, its features, version of the binding to LLVM): what object code depends on but for the module."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # 512-bit registers hold a warp's 32-bit values in two.
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.get_host_cpu_name(), f"{features},-prefer-256-bit", llvmlite.__version__
 
 
 def _target_machine() -> Any:
-    """A new one each time, for the execution engine takes it over."""
-    _initialise()
+    """A new one each time, for an execution engine takes it over."""
+    processor, features, _ = host()
     target = llvm.Target.from_default_triple()
-    # 512-bit registers hold a warp's 32-bit values in two.
-    features = llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=f"{features},-prefer-256-bit", opt=CODEGEN_LEVEL, jit=True
-    )
+    return target.create_target_machine(cpu=processor, features=features, opt=CODEGEN_LEVEL, jit=True)
+
+
+def object_code(module: ir.Module) -> bytes:
+    """Compile a module for this processor."""
+    machine = _target_machine()
+    parsed = llvm.parse_assembly(str(module))
+    parsed.triple = machine.triple
+    parsed.data_layout = str(machine.target_data)
+    parsed.verify()
+    code: bytes = machine.emit_object(parsed)
+    return code
 
 
 class Native:
-    """A compiled module; keeps the machine code alive."""
+    """Loaded object code; keeps it alive. `run` is its function."""
 
-    def __init__(self, module: ir.Module) -> None:
-        text = str(module)
-        machine = _target_machine()
-        parsed = llvm.parse_assembly(text)
-        parsed.triple = machine.triple
-        parsed.data_layout = str(machine.target_data)
-        parsed.verify()
-        self._engine = llvm.create_mcjit_compiler(parsed, machine)
+    def __init__(self, code: bytes) -> None:
+        host()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self.run: Run = _PROTOTYPE(self._engine.get_function_address("run"))
-
-
-def key_of(text: str) -> str:
-    """What the object code depends on."""
-    parts = (text, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvmlite.__version__)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-__all__ = ["Cache", "Native", "Run", "key_of"]

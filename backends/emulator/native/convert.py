@@ -70,7 +70,7 @@ def _resized(n: NativeBlock, value: Value, scalar: ir.Type, signed: bool) -> Val
 
 def _float_to_float(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: str, source: Value) -> Value:
     rounding = next((m for m in modifiers if m in _ROUNDINGS), None)
-    if any(m not in ("rn", "ftz", *_ROUNDINGS) for m in modifiers) or "f64" in (to, of) and "bf16" in (to, of):
+    if any(m not in ("rn", "ftz", *_ROUNDINGS) for m in modifiers) or ("f64" in (to, of) and "bf16" in (to, of)):
         raise NotNative("conversion")
     if of == "f64" and to == "f16":
         raise NotNative("rounds twice")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.compilers.cache import Cache, content_key
 from backends.emulator.fronts import PARKED, Front, part_of
 from backends.emulator.liveness import live_out
-from backends.emulator.native.compiled import Native
+from backends.emulator.native.compiled import Native, host, object_code
 from backends.emulator.native.function import Probe, build_module
 from backends.emulator.native.state import FIELDS, INDEX
-from backends.emulator.program import Program, recut
+from backends.emulator.program import Program, leaves, recut
 from backends.emulator.spaces import GLOBAL_BASE, WARP_LANES
 from backends.emulator.translate.block import Block
 from backends.emulator.translate.table import translate
@@ -174,22 +178,62 @@ def _kind(operand: Any) -> Any:
     return name, getattr(operand, "text", "") or getattr(operand, "name", "")
 
 
-def accelerated(
-    program: Program, addresses: Mapping[str, int]
-) -> tuple[Program, tuple[Block | NativeRegionBlock, ...]]:
-    """The program cut where native forms begin and end, and its blocks, native where every instruction is."""
+@dataclass(frozen=True)
+class Cut:
+    """A program cut where native forms begin and end, with all its blocks for NumPy; `native`: which may be replaced."""
+
+    program: Program
+    blocks: tuple[Block, ...]
+    native: tuple[bool, ...]
+    symbols: tuple[str, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """What the object code depends on, hashed."""
+        program = self.program
+        layout = (program.shared, program.local, program.parameters, [r.start for r in program.blocks], program.labels)
+        lines = [_line(i) for i in program.instructions]
+        return content_key(["native", *host(), _sources(), repr(layout), repr(self.symbols), *lines])
+
+    def kept(self) -> bytes | None:
+        """Object code of an earlier run, out of the user's cache."""
+        text = Cache.from_environment().get(self.key)
+        return None if text is None else b64decode(text)
+
+    def compiled(self) -> bytes:
+        """Object code, made now and kept."""
+        table = {name: index for index, name in enumerate(self.symbols)}
+        code = object_code(build_module(self.program, self.native, live_out(self.program, self.blocks), table))
+        Cache.from_environment().put(self.key, b64encode(code).decode())
+        return code
+
+    def with_code(self, code: bytes) -> tuple[Block | NativeRegionBlock, ...]:
+        """The blocks, native where they can be."""
+        lengths = np.array([len(r) for r in self.program.blocks], np.int64)
+        loaded = NativeProgram(Native(code), self.symbols, lengths)
+        return tuple(
+            NativeRegionBlock(block.number, loaded, block) if is_native else block
+            for block, is_native in zip(self.blocks, self.native, strict=True)
+        )
+
+
+def cut_program(program: Program, addresses: Mapping[str, int]) -> Cut:
+    """Find out which instructions have a native form, and cut the blocks there."""
     order = tuple(addresses)
-    table = {name: index for index, name in enumerate(order)}
-    accepted = native_cuts(program, table)
+    accepted = native_cuts(program, {name: index for index, name in enumerate(order)})
     cut = recut(program, [i for i in range(1, len(accepted)) if accepted[i] != accepted[i - 1]])
-    blocks = translate(cut, addresses)
-    native = [all(accepted[i] for i in instructions) for instructions in cut.blocks]
-    if not any(native):
-        return cut, blocks
-    module = build_module(cut, native, live_out(cut, blocks), table)
-    lengths = np.array([len(r) for r in cut.blocks], np.int64)
-    compiled = NativeProgram(Native(module), order, lengths)
-    return cut, tuple(
-        NativeRegionBlock(block.number, compiled, block) if is_native else block
-        for block, is_native in zip(blocks, native, strict=True)
-    )
+    native = tuple(all(accepted[i] for i in instructions) for instructions in cut.blocks)
+    return Cut(cut, translate(cut, addresses), native, order)
+
+
+def _line(instruction: Instruction) -> str:
+    """An instruction with the names that its registers have after scopes were resolved."""
+    names = [getattr(operand, "name", "") for operand in leaves(instruction)]
+    return f"{instruction.guard} {instruction.text} {names}"
+
+
+@cache
+def _sources() -> str:
+    """The text of this package: code that another version of it made is not used."""
+    folder = Path(__file__).parent
+    return "".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py")))

@@ -76,7 +76,9 @@ class Probe:
         fault = function.append_basic_block("fault")
         state = State(function.args[0])
         mask = function.args[1]
-        n = NativeBlock(self.program, state, builder, mask, builder.bitcast(mask, I32), function.args[2], fault, self.symbols)
+        n = NativeBlock(
+            self.program, state, builder, mask, builder.bitcast(mask, I32), function.args[2], fault, self.symbols
+        )
         try:
             emit(n, instruction, 0)
         except NotNative:
@@ -146,7 +148,9 @@ def _choose_lowest(frame: _Frame, block: Value) -> None:
     lowest = builder.call(reduce, [candidates])
     kind = ir.VectorType(I32, LANES)
     every = builder.shuffle_vector(
-        builder.insert_element(ir.Constant(kind, ir.Undefined), lowest, I32(0)), ir.Constant(kind, ir.Undefined), BROADCAST
+        builder.insert_element(ir.Constant(kind, ir.Undefined), lowest, I32(0)),
+        ir.Constant(kind, ir.Undefined),
+        BROADCAST,
     )
     builder.store(builder.bitcast(builder.icmp_unsigned("==", candidates, every), I32), frame.mask)
     builder.store(lowest, block)
@@ -203,7 +207,9 @@ def _count(frame: _Frame, number: int, bits: Value) -> None:
         builder.store(builder.add(builder.load(place, typ=I64, align=8), amount), place, align=8)
 
 
-def _go_on(frame: _Frame, number: int, bits: Value, taken: Value | None, target: int, heads: Mapping[int, ir.Block]) -> None:
+def _go_on(
+    frame: _Frame, number: int, bits: Value, taken: Value | None, target: int, heads: Mapping[int, ir.Block]
+) -> None:
     builder = frame.builder
     if taken is None:
         _jump(frame, number, target, bits, heads)
@@ -291,7 +297,9 @@ def _define_run(module: ir.Module, one: ir.Function) -> None:
     builder.store(every(start), mine, align=4)
     status = builder.call(one, [state, instance, start, mask, mine])
     found = builder.load(mine, typ=kind_, align=4)
-    count_zeros = module.globals.get("llvm.cttz.i32") or ir.Function(module, ir.FunctionType(I32, [I32, ir.IntType(1)]), "llvm.cttz.i32")
+    count_zeros = module.globals.get("llvm.cttz.i32") or ir.Function(
+        module, ir.FunctionType(I32, [I32, ir.IntType(1)]), "llvm.cttz.i32"
+    )
     lane = builder.and_(builder.call(count_zeros, [mask, ir.IntType(1)(0)]), I32(31))
     where = builder.extract_element(found, lane)
     apart = builder.and_(builder.bitcast(builder.icmp_unsigned("!=", found, every(where)), I32), mask)

@@ -15,7 +15,28 @@ from backends.ptx.syntax import Address, Symbol
 
 Value = Any
 _SPACES = {"global": "global", "const": "global", "param": "param", "shared": "shared", "local": "local"}
-_PLAIN = frozenset("ca cg cs lu cv wb wt nc volatile weak relaxed acquire release cta gpu sys v2 v4".split())
+_PLAIN = frozenset(
+    [
+        "ca",
+        "cg",
+        "cs",
+        "lu",
+        "cv",
+        "wb",
+        "wt",
+        "nc",
+        "volatile",
+        "weak",
+        "relaxed",
+        "acquire",
+        "release",
+        "cta",
+        "gpu",
+        "sys",
+        "v2",
+        "v4",
+    ]
+)
 _LONG = ir.VectorType(I64, LANES)
 
 
