@@ -81,7 +81,7 @@ class Atomics:
             if not wants_old and operation in _UNORDERED and _is_plain(kind):
                 _UNORDERED[operation].at(units, index, operand)
             else:
-                old[active] = _in_turns(units, index, operand, other, update)
+                old[active] = in_turns(units, index, operand, other, update)
         return olds
 
     def _space(self, space: str, address: Array, active: Mask) -> Space:
@@ -98,7 +98,7 @@ def _is_plain(kind: str) -> bool:
     return storage(kind).kind in "iu" and kind[0] in "subi" and "x" not in kind and kind[:2] != "bf"
 
 
-def _in_turns(units: Array, index: Flat, operand: Array, second: Array | None, update: Update) -> Array:
+def in_turns(units: Array, index: Flat, operand: Array, second: Array | None, update: Update) -> Array:
     """Apply updates in order; lanes with distinct places at once, so rounds are as many as the worst collision."""
     old = np.empty(len(index), units.dtype)
     order = np.argsort(index, kind="stable")

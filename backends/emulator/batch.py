@@ -15,6 +15,7 @@ from backends.emulator.asynchronous import Agents
 from backends.emulator.atomics import Atomics
 from backends.emulator.barriers import NamedBarriers
 from backends.emulator.bulk import BulkCopies
+from backends.emulator.cluster import ClusterBarrier, Clusters
 from backends.emulator.convergence import Convergence
 from backends.emulator.copies import Copies
 from backends.emulator.faults import LaunchFault
@@ -93,6 +94,8 @@ class Batch:
         self.barriers = NamedBarriers(self)
         self.mbarriers = MBarriers(self, shared)
         self.agents = Agents(self)
+        self.cluster_barrier = ClusterBarrier(self)
+        self.clusters = Clusters(self, shared)
         self.copies = Copies(self, self.memory, shared)
         self.bulk = BulkCopies(self, self.memory, shared)
         self.matrices = Matrices(self, spaces)
@@ -148,6 +151,7 @@ class Batch:
             self.alive[front.warps] &= ~front.mask
         self.barriers.recheck()
         self.convergence.recheck()
+        self.cluster_barrier.recheck()
 
     def branch_by_table(self, front: Front, index: NDArray[np.uint32], blocks: Sequence[int], guard: Mask | None) -> Any:
         """`brx.idx`: each lane goes where its index says; returns what a block's function returns."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _EVERY_LANE = 0xFFFFFFFF
 # Instructions after which other lanes may see that this one has gone on.
 _VISIBLE = frozenset({
-    "st", "atom", "red", "mbarrier", "cp", "stmatrix", "tcgen05", "wgmma", "fence", "membar", "barrier", "bar", "multimem",
+    "st", "atom", "red", "mbarrier", "cp", "stmatrix", "tcgen05", "wgmma", "fence", "membar", "barrier", "bar",
+    "multimem",
 })  # fmt: skip
 
 
@@ -97,12 +98,11 @@ class Convergence:
         here = front.full_mask()
         wanted = named(members, here.shape) & self.batch.alive[front.warps]
         released = self._released[front.warps]
-        missing = (wanted & ~here & ~released).any(axis=1)
+        missing = np.asarray((wanted & ~here & ~released).any(axis=1))
         if not missing.any():
             self._released[front.warps] = released & ~here
             return None
-        length = len(self.batch.program.blocks[front.block])
-        self.batch.scheduler.warp_instructions -= length * front.n
+        self.batch.scheduler.count(front, -1)
         rows = front.indices()[missing]
         waiting = self._meetings.setdefault(front.block, self._empty(site))
         waiting.here[rows] |= here[missing]
@@ -126,7 +126,7 @@ class Convergence:
             everyone |= meeting_.here
         woken = False
         for block, meeting_ in barriers.items():
-            met = meeting_.here.any(axis=1) & ~(self._missing(meeting_) & ~everyone).any(axis=1)
+            met = np.asarray(meeting_.here.any(axis=1) & ~(self._missing(meeting_) & ~everyone).any(axis=1))
             self._released[met] |= meeting_.wanted[met]
             woken |= self._push(block, meeting_, met)
         return woken
@@ -148,7 +148,8 @@ class Convergence:
 
     def _let_go(self, block: int) -> None:
         meeting_ = self._meetings[block]
-        self._push(block, meeting_, meeting_.here.any(axis=1) & ~self._missing(meeting_).any(axis=1))
+        met = np.asarray(meeting_.here.any(axis=1) & ~self._missing(meeting_).any(axis=1))
+        self._push(block, meeting_, met)
 
     def _push(self, block: int, meeting_: _Meeting, met: NDArray[np.bool_]) -> bool:
         front = front_of(meeting_.here & met[:, None], block)
@@ -176,4 +177,4 @@ class Convergence:
 def named(members: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """The lanes that a mask names, shape (n, 32)."""
     masks = np.broadcast_to(np.asarray(members, np.uint32), shape)
-    return (masks >> np.arange(WARP_LANES, dtype=np.uint32) & np.uint32(1)) != 0
+    return np.asarray((masks >> np.arange(WARP_LANES, dtype=np.uint32) & np.uint32(1)) != 0)

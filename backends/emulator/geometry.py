@@ -57,13 +57,13 @@ class Geometry:
         A batch holds whole clusters whose CTAs follow one another in rank order.
         """
         own = batch.cta_of(front)[:, None]
-        rank = (address >> CLUSTER_RANK_SHIFT) - 1
+        rank = address >> CLUSTER_RANK_SHIFT
         size = prod(self.cluster)
         bad = rank >= size
         if bad.any():
             lane = np.unravel_index(bad.argmax(), bad.shape)
             raise batch.fault("bad-cluster-address", f"rank {int(rank[lane])} in a cluster of {size}", front, lane)
-        return np.where(rank < 0, own, own // size * size + rank)
+        return own // size * size + rank
 
     def cluster_order(self) -> NDArray[np.int64]:
         """Linear indices of all CTAs, those of a cluster next to each other in rank order."""

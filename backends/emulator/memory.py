@@ -81,7 +81,11 @@ def _nearest(allocation: Allocation | None, address: int) -> str:
     if allocation is None:
         return ""
     end = allocation.address + allocation.nbytes
-    side = f"{allocation.address - address} bytes before" if address < allocation.address else f"{address - end} bytes after"
+    side = (
+        f"{allocation.address - address} bytes before"
+        if address < allocation.address
+        else f"{address - end} bytes after"
+    )
     side = side if address >= end or address < allocation.address else "across the end of"
     return f"; that is {side} `{allocation.label}` of {allocation.nbytes} bytes"
 
@@ -95,6 +99,7 @@ class SharedSpace:
         self.batch = batch
         self.nbytes = nbytes
         self.stride_bytes = stride_bytes
+        self.has_windows = batch.geometry.cluster_ctas > 1 and batch.program.uses_clusters
         data = np.zeros(batch.ctas * stride_bytes, np.uint8)
         self.units: Units = {size: data.view(dtype) for size, dtype in UNIT_TYPES.items()}
 
@@ -110,7 +115,7 @@ class SharedSpace:
         local = _filled(local, active)
         low, high = int(local.min()), int(local.max())
         start = self.batch.cta_of(front)[:, None] * self.stride_bytes
-        if high >> CLUSTER_RANK_SHIFT:
+        if high >> CLUSTER_RANK_SHIFT or self.has_windows:
             start = self.batch.cluster_start(front, local, self.stride_bytes)
             local = local & SHARED_OFFSET_MASK
             high = int(local.max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from backends.findings import Site
 from backends.ptx.syntax import (
@@ -61,6 +62,12 @@ class Program:
     local_bytes: int
     parameters: dict[str, tuple[int, int]]
     parameter_bytes: int
+
+    @cached_property
+    def uses_clusters(self) -> bool:
+        """Whether the program names other CTAs of its cluster, so that shared addresses must have a rank."""
+        symbols = any(name.startswith("%cluster") for name in self.specials)
+        return symbols or any("cluster" in i.opcode or i.base == "mapa" or "cta_group::2" in i.opcode for i in self.instructions)
 
     def site(self, index: int) -> Site:
         """Instruction `index` as reports show it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Windows of the generic address space. A 32-bit shared address is an offset in its CTA; from bit 24 up it may carry
-# 1 + the rank of another CTA of the cluster (`mapa`).
+# Windows of the generic address space. A 32-bit shared address is an offset in its CTA; from bit 24 up it has the rank
+# of its CTA in the cluster, in its own CTA too: programs clear bit 24 to name the first CTA of a pair.
 LOCAL_BASE = 0x7D00_0000_0000
 SHARED_BASE = 0x7E00_0000_0000
 GLOBAL_BASE = 0x7F00_0000_0000

@@ -219,6 +219,9 @@ class BlockBuilder:
         name = symbol.name
         if name in self.program.rows:
             return self._read_register(name, dtype)
+        if name in self.program.shared and self.program.uses_clusters:
+            wide = "" if dtype.itemsize == 4 else f".astype(np.uint{8 * dtype.itemsize})"
+            return f"(S.clusters.window(F){wide} + {self.constant(self.program.shared[name] + symbol.offset, dtype)})"
         for table in (_FIXED_SYMBOLS, self.addresses, self.program.shared, self.program.local):
             if name in table:
                 return self.constant(table[name] + symbol.offset, dtype)

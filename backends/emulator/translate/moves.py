@@ -84,4 +84,7 @@ def emit_isspacep(b: BlockBuilder, instruction: Instruction) -> None:
     space = instruction.parts[1].partition("::")[0]
     if space not in ("global", "shared", "local", "const", "param"):
         raise b.refuse("this state space")
+    if instruction.parts[1] in ("shared", "shared::cta") and b.program.uses_clusters:
+        b.write(target, "pred", f"S.clusters.is_own(F, {b.read(source, 'b64')})")
+        return
     b.write(target, "pred", f"S.in_space({b.read(source, 'b64')}, {space!r})")

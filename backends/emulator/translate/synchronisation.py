@@ -48,9 +48,9 @@ def _reduction(b: BlockBuilder, instruction: Instruction) -> None:
 
 def _cluster(b: BlockBuilder, instruction: Instruction) -> None:
     if "arrive" in instruction.parts:
-        b.effect(f"S.cluster_barrier.arrive(F, {b.guard})")
+        b.effect(f"S.cluster_barrier.arrive(F, {instruction.opcode!r}, {b.guard})")
     else:
-        b.effect(f"return S.cluster_barrier.wait(F, {b.guard})")
+        b.effect(f"return S.cluster_barrier.wait(F, {instruction.opcode!r}, {b.guard})")
 
 
 def emit_mbarrier(b: BlockBuilder, instruction: Instruction) -> None:

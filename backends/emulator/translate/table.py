@@ -8,6 +8,7 @@ from backends.emulator.program import Program
 from backends.emulator.translate import (
     atomic_updates,
     bulk,
+    cluster,
     control,
     lanes,
     loads,
@@ -47,6 +48,11 @@ EMITTERS: Mapping[str, Emitter] = {
     "setmaxnreg": loads.emit_nothing,
     "griddepcontrol": loads.emit_nothing,
     "createpolicy": loads.emit_policy,
+    "mapa": cluster.emit_mapa,
+    "getctarank": cluster.emit_getctarank,
+    "st.async": cluster.emit_store_async,
+    "red.async": cluster.emit_store_async,
+    "clusterlaunchcontrol": cluster.emit_launch_control,
     "atom": atomic_updates.emit_atom,
     "red": atomic_updates.emit_red,
     "bar": synchronisation.emit_bar,
@@ -71,8 +77,13 @@ EMITTERS: Mapping[str, Emitter] = {
 }
 
 
-_WAITS = (("mbarrier", "try_wait"), ("mbarrier", "test_wait"), ("wgmma", "fence"), ("wgmma", "wait_group"),
-          ("tcgen05", "alloc"))
+_WAITS = (
+    ("mbarrier", "try_wait"),
+    ("mbarrier", "test_wait"),
+    ("wgmma", "fence"),
+    ("wgmma", "wait_group"),
+    ("tcgen05", "alloc"),
+)
 
 
 def ends_block(instruction: Instruction) -> bool:
@@ -94,15 +105,20 @@ def emitter_of(opcode: str) -> Emitter:
     return lanes.emit_lane_function
 
 
-def translate(program: Program, addresses: Mapping[str, int]) -> tuple[Block, ...]:
-    """The blocks of a program as functions; raises UserError for an instruction that is not implemented."""
-    return tuple(_translate_block(program, number, addresses) for number in range(len(program.blocks)))
+def translate(program: Program, addresses: Mapping[str, int], counts: bool = False) -> tuple[Block, ...]:
+    """The blocks of a program as functions; raises UserError for an instruction that is not implemented.
+
+    With `counts`, they tell the batch's observer of each guard.
+    """
+    return tuple(_translate_block(program, number, addresses, counts) for number in range(len(program.blocks)))
 
 
-def _translate_block(program: Program, number: int, addresses: Mapping[str, int]) -> Block:
+def _translate_block(program: Program, number: int, addresses: Mapping[str, int], counts: bool) -> Block:
     builder = BlockBuilder(program, number, addresses)
+    warps.begin_meeting(builder)
     for index in program.blocks[number]:
         instruction = builder.begin(index)
+        if counts and instruction.guard is not None:
+            builder.line(f"S.observer.guard(F, {index}, {builder.guard})")
         emitter_of(instruction.opcode)(builder, instruction)
-    warps.begin_meeting(builder)
     return builder.finish(len(program.blocks[number]))
