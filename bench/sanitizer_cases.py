@@ -54,7 +54,7 @@ SUBJECTS = (
     Subject("scan/task.toml", "sm_80", {"N": 5003}),
     Subject("softmax_cuda/task.toml", "sm_80", {"ROWS": 9, "COLS": 700}),
     Subject("transpose/task.toml", "sm_80", {"ROWS": 100, "COLS": 130}),
-    Subject("sgemm/task.toml", "sm_80", {"M": 64, "N": 64, "K": 64}, "shared_tile"),
+    Subject("sgemm/task.toml", "sm_80", {"M": 64, "N": 64, "K": 64}, "shared"),
     Subject("grid_sync/task.toml", "sm_80", {"N": 4096}),
     Subject("histogram/task.toml", "sm_80", {"N": 10007}),
 )

@@ -9,6 +9,7 @@ Source: Flanagan and Freund, FastTrack (PLDI 2009), for epochs; the PTX ISA's me
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 SEEN, FENCED = 0, 1
 FOREVER = np.iinfo(np.int32).max
-KINDS = ("generic", "cp.async", "wgmma", "bulk-read", "bulk-write", "tcgen05")
+KINDS = ("generic", "cp.async", "wgmma", "bulk-read", "bulk-write", "tcgen05", "tcgen05.ld", "tcgen05.st")
 # Kinds whose accesses belong to the generic proxy: they need a proxy fence before an asynchronous engine sees them.
-GENERIC_KINDS = 2
+_GENERIC_PROXY = ("generic", "cp.async")
+# Engines that do what one thread issues in order.
+IN_ORDER = ("tcgen05", "tcgen05.ld", "tcgen05.st")
 _SPARE_COLUMNS = 64
 
 Array = NDArray[Any]
@@ -27,13 +30,18 @@ Array = NDArray[Any]
 class Clocks:
     """The clocks of a batch of `instances` warps; `start`: the time when the batch began.
 
+    `kinds`: those of KINDS that the kernel uses, in that order.
+
     `barriers`: shared address of each mbarrier's column.
     """
 
-    def __init__(self, instances: int, start: int) -> None:
+    def __init__(self, instances: int, start: int, kinds: tuple[str, ...] = KINDS) -> None:
         self.instances = instances
         self.start = start
-        self.past = instances * len(KINDS)
+        self.kinds = kinds
+        self.generic_columns = instances * sum(kind in _GENERIC_PROXY for kind in kinds)
+        self.in_order = np.array([kind in IN_ORDER for kind in kinds])
+        self.past = instances * len(kinds)
         self.columns = self.past + 1
         self.known = np.zeros((instances, 2, self.columns + _SPARE_COLUMNS), np.int32)
         self.barriers: dict[int, int] = {}
@@ -43,7 +51,7 @@ class Clocks:
 
     def column(self, kind: str, instance: Array) -> Array:
         """The agent of a kind of each warp."""
-        return KINDS.index(kind) * self.instances + instance
+        return self.kinds.index(kind) * self.instances + instance
 
     def new_column(self) -> int:
         """A column for an mbarrier."""
@@ -57,7 +65,7 @@ class Clocks:
         """A column's kind: one of KINDS, `past` or `mbarrier`."""
         if agent == self.past:
             return "past"
-        return KINDS[agent // self.instances] if agent < self.past else "mbarrier"
+        return self.kinds[agent // self.instances] if agent < self.past else "mbarrier"
 
     def released(self, instance: Array, now: int) -> Array:
         """What each warp hands to those that synchronise with it, rows (n, 2, columns)."""
@@ -79,6 +87,23 @@ class Clocks:
     def fence_proxy(self, instance: Array, now: int) -> None:
         """What each warp has seen so far becomes visible to asynchronous engines."""
         self.known[instance, FENCED] = self.released(instance, now)[:, SEEN]
+
+
+def kinds_in(opcodes: Iterable[str]) -> tuple[str, ...]:
+    """The kinds of agents that instructions make use of.
+
+    >>> kinds_in(["ld.global.b32", "cp.async.ca.shared.global", "wgmma.fence.sync.aligned"])
+    ('generic', 'cp.async', 'wgmma')
+    """
+    found = {"generic"}
+    for opcode in opcodes:
+        if opcode.startswith(("cp.async.bulk", "cp.reduce.async.bulk")):
+            found |= {"bulk-read", "bulk-write"}
+        elif opcode.startswith(("cp.async", "wgmma")):
+            found.add("wgmma" if opcode[0] == "w" else "cp.async")
+        elif opcode.startswith("tcgen05"):
+            found |= set(IN_ORDER)
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def join(target: Array, rows: Array) -> None:

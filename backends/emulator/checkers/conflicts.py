@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.emulator.checkers.clocks import FENCED, GENERIC_KINDS, SEEN, Clocks
+from backends.emulator.checkers.clocks import FENCED, SEEN, Clocks
 from backends.emulator.checkers.log import EventLog, Findings
-from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, SharedShadow, Shadow, agent_of, epochs_of, lane_of
+from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, Shadow, SharedShadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
 from backends.emulator.checkers.stored import Stored
 from backends.emulator.checkers.wording import Conflict, describe, place_of
@@ -40,7 +40,12 @@ class Conflicts:
     which each lane last met the others of its warp."""
 
     def __init__(
-        self, batch: Batch, clocks: Clocks, log: EventLog, findings: Findings, orders: tuple[Order, ...],
+        self,
+        batch: Batch,
+        clocks: Clocks,
+        log: EventLog,
+        findings: Findings,
+        orders: tuple[Order, ...],
         names: frozenset[str],
     ) -> None:
         self.batch = batch
@@ -125,7 +130,14 @@ class Conflicts:
         if own.any():
             other_lane = lane_of(epochs) != who.lane[:, None]
             late |= own & other_lane & (time > self._synced(who)[:, None])
+        if self._is_in_order(who):
+            late &= agent != who.agent[:, None]
         return late
+
+    def _is_in_order(self, who: Actors) -> bool:
+        """Whether the engine does what one warp issues in order."""
+        agent = int(who.agent[0])
+        return who.is_async and agent < self.clocks.past and bool(self.clocks.in_order[agent // self.clocks.instances])
 
     def _synced(self, who: Actors) -> Array:
         lane = np.minimum(who.lane, WARP_LANES - 1)
@@ -143,7 +155,7 @@ class Conflicts:
         time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
         instance = who.instance[:, None]
         known = self.clocks.known
-        generic = agent < GENERIC_KINDS * self.clocks.instances
+        generic = agent < self.clocks.generic_columns
         late = generic & (time > known[instance, FENCED, agent]) & (time <= known[instance, SEEN, agent])
         if late.any():
             self._report("proxy-fence", shadow, who, cells, epochs, late, ordered=False)
@@ -153,6 +165,8 @@ class Conflicts:
         known = self.clocks.known[who.instance[:, None], SEEN, columns]
         times = shadow.reads[cells]
         late = times > known[:, None, :]
+        if self._is_in_order(who):
+            late &= (columns != who.agent[:, None])[:, None, :]
         if late.any():
             access, unit, reader = np.nonzero(late)
             agent = columns[access, reader]

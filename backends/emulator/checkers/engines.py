@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backends.emulator.bulk import RunCopy, TensorCopy
 from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.phases import Phases
-from backends.emulator.checkers.shadow import ALL_LANES, SharedShadow, Shadow
+from backends.emulator.checkers.shadow import ALL_LANES, Shadow, SharedShadow
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.spaces import GLOBAL_BASE
 from backends.emulator.tensor import boxes

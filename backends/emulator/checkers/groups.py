@@ -31,5 +31,5 @@ class Groups:
         target = self.count[instance] - newest
         waits = target > 0
         times = self.times[instance, target % _REMEMBERED][waits]
-        for engine in engines:
+        for engine in (e for e in engines if e in self.clocks.kinds):
             self.clocks.learn(instance[waits], self.clocks.column(engine, instance[waits]), times)

@@ -146,7 +146,8 @@ class PendingChecker(Observer):
             known = self.objects.get(word)
             if known is not None and known.in_flight > 0:
                 self._mismatch(
-                    word, f"a phase completes while {known.in_flight} bytes of copies are on their way: expect_tx announced too few"
+                    word,
+                    f"a phase completes while {known.in_flight} bytes of copies are on their way: expect_tx announced too few",
                 )
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
@@ -170,7 +171,9 @@ class PendingChecker(Observer):
         for word, nbytes in zip(self.objects, due, strict=True):
             left = nbytes - self.objects[word].in_flight
             if left:
-                words = f"{left} bytes announced and not copied" if left > 0 else f"{-left} bytes copied and not announced"
+                words = (
+                    f"{left} bytes announced and not copied" if left > 0 else f"{-left} bytes copied and not announced"
+                )
                 self._mismatch(word, f"{words} when the CTA ends")
 
     def _mismatch(self, word: int, what: str) -> None:

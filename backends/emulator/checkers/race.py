@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.emulator.checkers.clocks import KINDS, Clocks, join, joined_by, widened
+from backends.emulator.checkers.clocks import Clocks, join, joined_by, kinds_in, widened
 from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.engines import Engines
 from backends.emulator.checkers.groups import Groups
 from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.releases import Places, Releases
-from backends.emulator.checkers.shadow import SharedShadow, Shadow
+from backends.emulator.checkers.shadow import Shadow, SharedShadow
 from backends.emulator.checkers.sites import Order, granule_bytes, orders_of
 from backends.emulator.checkers.stored import Stored
+from backends.emulator.checkers.tensor_cores import TensorCoreAccesses
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.observer import Observer, Words
 from backends.emulator.spaces import WARP_LANES
@@ -50,13 +51,15 @@ class RaceChecker(Observer):
         self.state = state
         self.log = state.log
         self.orders = orders_of(batch.program)
-        self.clocks = Clocks(batch.instances, state.log.now)
+        kinds = kinds_in(i.opcode for i in batch.program.instructions)
+        self.clocks = Clocks(batch.instances, state.log.now, kinds)
         self.conflicts = Conflicts(batch, self.clocks, state.log, state.findings, self.orders, state.names)
-        self.shared = _shared_shadow(batch)
+        self.shared = _shared_shadow(batch, len(kinds))
         self.phases = Phases(self.clocks, batch.shared.stride_bytes)
         self.releases = Releases(self.clocks, batch.ctas)
         self.groups = {name: Groups(self.clocks) for name in ("cp.async", "wgmma", "bulk")}
         self.engines = Engines(batch, self.conflicts, self.phases, self.shared, state.memory)
+        self.tensor_cores = TensorCoreAccesses(batch, self.conflicts, self.phases, self.shared)
         self.places = {"shared": Places(self.shared), "global": state.places}
         self.barriers: dict[int, Array] = {}
 
@@ -171,6 +174,8 @@ class RaceChecker(Observer):
             self._arrive_after_copies(front, lanes, detail)
         elif name == "bar.warp.sync":
             self._meet(front.indices(), front.full_mask() if lanes is None else lanes)
+        elif name.startswith("tcgen05"):
+            self.tensor_cores.event(front, name, lanes, detail)
         else:
             self.engines.event(front, name, lanes, detail)
 
@@ -198,10 +203,10 @@ def lanes_of(front: Front, active: Mask | None, flat: Array) -> tuple[Array, Arr
     return front.indices()[warp], lane, flat[warp, lane]
 
 
-def _shared_shadow(batch: Batch) -> SharedShadow:
+def _shared_shadow(batch: Batch, kinds: int) -> SharedShadow:
     shared, size, warps = batch.shared, batch.geometry.cluster_ctas, batch.warps_per_cta
     first = np.arange(batch.ctas)[:, None] // size * size
-    kind, rank, warp = (x.reshape(1, -1) for x in np.indices((len(KINDS), size, warps)))
+    kind, rank, warp = (x.reshape(1, -1) for x in np.indices((kinds, size, warps)))
     columns = kind * batch.instances + warp * batch.ctas + first + rank
     granule = granule_bytes(batch.program.instructions, "shared")
-    return SharedShadow(batch.ctas * shared.stride_bytes, granule, shared.stride_bytes, columns)
+    return SharedShadow("shared", batch.ctas * shared.stride_bytes, granule, shared.stride_bytes, columns)

@@ -9,8 +9,36 @@ from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Address, Instruction, Negated, Operand, Pair, Register, Vector
 
 _NO_RESULT = frozenset(
-    "st red bar barrier membar fence bra brx ret exit trap brkpt cp prefetch prefetchu nanosleep setmaxnreg griddepcontrol"
-    " stmatrix discard applypriority pragma wgmma tcgen05 tensormap call pmevent wmma_store".split()
+    [
+        "st",
+        "red",
+        "bar",
+        "barrier",
+        "membar",
+        "fence",
+        "bra",
+        "brx",
+        "ret",
+        "exit",
+        "trap",
+        "brkpt",
+        "cp",
+        "prefetch",
+        "prefetchu",
+        "nanosleep",
+        "setmaxnreg",
+        "griddepcontrol",
+        "stmatrix",
+        "discard",
+        "applypriority",
+        "pragma",
+        "wgmma",
+        "tcgen05",
+        "tensormap",
+        "call",
+        "pmevent",
+        "wmma_store",
+    ]
 )
 _RESULTS = ("tcgen05.ld", "barrier.red", "bar.red", "barrier.cta.red")
 
@@ -51,7 +79,8 @@ def defined(instruction: Instruction) -> set[str]:
 
 def used(instruction: Instruction) -> set[str]:
     """Names of the registers that it reads, its guard included."""
-    operands = instruction.operands[1:] if has_result(instruction) else instruction.operands
+    is_product = instruction.opcode.startswith("wgmma.mma_async")
+    operands = instruction.operands[1:] if has_result(instruction) or is_product else instruction.operands
     names = {r.name for o in operands for r in registers_in(o)}
     return names | {instruction.guard.register.name} if instruction.guard else names
 

@@ -104,8 +104,8 @@ class SharedShadow(Shadow):
     `columns` (CTAs of the batch, readers): the agents that may read the shared memory of each CTA.
     """
 
-    def __init__(self, nbytes: int, granule: int, stride_bytes: int, columns: Array) -> None:
-        super().__init__("shared", 0, nbytes, granule)
+    def __init__(self, name: str, nbytes: int, granule: int, stride_bytes: int, columns: Array) -> None:
+        super().__init__(name, 0, nbytes, granule)
         self.columns = columns
         self.stride_cells = stride_bytes >> self.shift
         self.reads = np.zeros((len(self.write), columns.shape[1]), np.int32)

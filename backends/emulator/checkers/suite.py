@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from backends.emulator.arena import Arena
-from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.init import InitChecker
 from backends.emulator.checkers.initialised import Initialised
+from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.pending import PendingChecker
 from backends.emulator.checkers.race import RaceChecker
 from backends.emulator.checkers.shadow import Shadow

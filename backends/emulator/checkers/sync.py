@@ -86,7 +86,9 @@ class SyncChecker(Observer):
             site = self.batch.program.site(self.batch.site)
             if len(given) > 1:
                 words = ", ".join(str(g) if g else "all" for g in given.tolist())
-                self.findings.add("barrier-count", f"barrier {identifier}: threads expect {words} threads at once", site)
+                self.findings.add(
+                    "barrier-count", f"barrier {identifier}: threads expect {words} threads at once", site
+                )
             elif len(given) and given[0] and total > given[0]:
                 message = f"barrier {identifier}: {total} threads arrive where {given[0]} are expected"
                 self.findings.add("barrier-count", message, site)
@@ -101,9 +103,18 @@ class SyncChecker(Observer):
             return
         for word in np.unique(words).tolist():
             if event == "init" and word in self._valid:
-                self._add(front, "mbarrier-reinit", word, lanes, "initialised while it is in use: no mbarrier.inval", word)
+                self._add(
+                    front, "mbarrier-reinit", word, lanes, "initialised while it is in use: no mbarrier.inval", word
+                )
             if self.batch.mbarriers.is_waited_for(word):
-                self._add(front, "mbarrier-in-use", word, lanes, f"changed by mbarrier.{event} while threads wait for it", word)
+                self._add(
+                    front,
+                    "mbarrier-in-use",
+                    word,
+                    lanes,
+                    f"changed by mbarrier.{event} while threads wait for it",
+                    word,
+                )
             if event == "init":
                 self._valid[word] = self.batch.site
             else:

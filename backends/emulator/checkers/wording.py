@@ -37,15 +37,17 @@ _WORDS = {
 }
 _ENGINES = {
     "cp.async": "cp.async", "wgmma": "wgmma", "bulk-read": "a bulk copy from shared memory",
-    "bulk-write": "a bulk copy to global memory", "tcgen05": "tcgen05", "mbarrier": "a bulk copy (TMA)",
+    "bulk-write": "a bulk copy to global memory", "tcgen05": "tcgen05", "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st", "mbarrier": "a bulk copy (TMA)",
     "past": "a CTA of an earlier batch",
 }  # fmt: skip
 _WAITS = {
-    "cp.async": "a cp.async.wait_group, wait_all or mbarrier that covers it",
-    "wgmma": "a wgmma.wait_group that covers it",
-    "bulk-read": "a cp.async.bulk.wait_group that covers it",
-    "bulk-write": "a cp.async.bulk.wait_group (without .read) that covers it",
-    "tcgen05": "a wait on the mbarrier of a tcgen05.commit after it",
+    "cp.async": "cp.async.wait_group, wait_all or mbarrier that covers it",
+    "wgmma": "wgmma.wait_group that covers it",
+    "bulk-read": "cp.async.bulk.wait_group that covers it",
+    "bulk-write": "cp.async.bulk.wait_group (without .read) that covers it",
+    "tcgen05.ld": "tcgen05.wait::ld",
+    "tcgen05.st": "tcgen05.wait::st",
+    "tcgen05": "wait on the mbarrier of a tcgen05.commit after it",
 }
 
 
@@ -104,7 +106,7 @@ def place_of(batch: Batch, space: str, offset: int) -> str:
         inside = offset % batch.shared.stride_bytes
         return f"shared address {inside:#x}{_shared_name(batch, inside)}"
     if space == "tensor":
-        return f"tensor memory lane {offset // 2048 % 128}, column {offset % 2048 // 4}"
+        return f"tensor memory lanes from {offset // 512 % 8 * 16}, column {offset % 512}"
     if space == "local":
         return f"local address {offset % max(batch.access.spaces['local'].nbytes, 1):#x}"  # type: ignore[attr-defined]
     allocation = batch.memory.arena.find(offset + GLOBAL_BASE)

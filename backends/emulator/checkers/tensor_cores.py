@@ -1,0 +1,146 @@
+"""What `tcgen05` touches: products read tiles of shared memory and cells of tensor memory, loads and stores the latter.
+
+Tensor memory is followed by units of 16 lanes and one column. Products and copies of one thread happen in order, so they
+never race with each other; everything else needs `tcgen05.wait` (by the warp that issued a load or store) or
+`tcgen05.commit` and a wait on its mbarrier (for products and copies).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.checkers.conflicts import Actors, Conflicts
+from backends.emulator.checkers.phases import Phases
+from backends.emulator.checkers.shadow import ALL_LANES, SharedShadow
+from backends.emulator.fronts import Front, Mask
+from backends.emulator.tcgen05 import Arrival, CopyIn, Load, Store
+from backends.emulator.tcgen05_product import Issued, elements_dtype
+from backends.emulator.tensor import tensor_memory
+from backends.emulator.tensor.descriptors import decode_tcgen05
+from backends.emulator.tensor.swizzle import UNIT_BYTES, matrix_units
+
+if TYPE_CHECKING:
+    from backends.emulator.batch import Batch
+
+Array = NDArray[Any]
+UNIT_LANES = 16
+COLUMNS = 512
+# Units of a CTA's tensor memory: 128 lanes by 512 columns.
+CELLS = 128 // UNIT_LANES * COLUMNS
+_WAITS = {"tcgen05.wait::ld": "tcgen05.ld", "tcgen05.wait::st": "tcgen05.st"}
+
+
+class TensorCoreAccesses:
+    """Hands the accesses of tcgen05, when they are issued, to the conflict checks."""
+
+    def __init__(self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow) -> None:
+        self.batch = batch
+        self.conflicts = conflicts
+        self.clocks = conflicts.clocks
+        self.phases = phases
+        self.shared = shared
+        self.cells = SharedShadow("tensor", batch.ctas * CELLS, 1, CELLS, shared.columns)
+
+    def event(self, front: Front, name: str, lanes: Mask | None, detail: Any) -> None:
+        """Products, copies, loads, stores, waits and commits."""
+        mask = front.full_mask() if lanes is None else lanes
+        if name in _WAITS:
+            instance = front.indices()[mask.any(axis=1)]
+            self.clocks.learn(instance, self.clocks.column(_WAITS[name], instance), self.conflicts.log.now)
+            return
+        handler = {
+            Issued: self._multiply, CopyIn: self._copy, Arrival: self._commit, Load: self._move, Store: self._move,
+        }.get(type(detail))  # fmt: skip
+        if handler is not None:
+            handler(front, mask, detail)
+
+    # What one thread issues
+
+    def _multiply(self, front: Front, lanes: Mask, issued: Issued) -> None:
+        """Reads A and B, reads (where it accumulates) and writes D."""
+        time = self.conflicts.log.add(self.batch.site)
+        instance = front.indices()[np.nonzero(lanes)[0]]
+        product, what = issued.product, issued.product.instruction
+        share = issued.ctas.shape[1]
+        sides = [] if product.form.a_in_cells else [(product.a, what.m // share, what.a_type, what.transpose_a)]
+        sides.append((product.b, what.n // share, what.b_type, what.transpose_b))
+        for position in range(share):
+            ctas = issued.ctas[:, position]
+            who = self._engine(instance)
+            for word, rows, kind, transposed in sides:
+                size = elements_dtype(kind).itemsize
+                self._read_tile(who, ctas, word, rows, what.k * size, size, not transposed, time)
+            self._touch_cells(who, ctas, issued, time)
+
+    def _touch_cells(self, who: Actors, ctas: Array, issued: Issued, time: int) -> None:
+        product, what = issued.product, issued.product.instruction
+        if product.form.a_in_cells:
+            lanes = tensor_memory.matrix_a_lanes(what.m, product.form.group, product.form.is_stationary) or ()
+            width = max(what.k * elements_dtype(what.a_type).itemsize // 4, 1)
+            self.conflicts.read(self.cells, who, _cells(ctas, lanes, product.a, width), time)
+        target = _cells(ctas, issued.accumulator.lanes, product.d, issued.accumulator.columns)
+        if product.accumulate:
+            self.conflicts.read(self.cells, who, target, time)
+        self.conflicts.write(self.cells, who, target, time)
+
+    def _read_tile(
+        self, who: Actors, ctas: Array, word: int, rows: int, depth_bytes: int, element_bytes: int, k_major: bool, time: int
+    ) -> None:  # fmt: skip
+        try:
+            units = matrix_units(decode_tcgen05(word), rows, depth_bytes, element_bytes, k_major)
+        except ValueError:
+            # The product itself reports a descriptor that it cannot read.
+            return
+        flat = (ctas * self.batch.shared.stride_bytes)[:, None] + np.unique(units) * UNIT_BYTES
+        steps = np.arange(UNIT_BYTES >> self.shared.shift)
+        cells = ((flat >> self.shared.shift)[:, :, None] + steps).reshape(len(flat), -1)
+        self.conflicts.read(self.shared, who, cells, time)
+
+    def _copy(self, front: Front, lanes: Mask, copy: CopyIn) -> None:
+        time = self.conflicts.log.add(self.batch.site)
+        instance = front.indices()[np.nonzero(lanes)[0]]
+        instance = np.repeat(instance, max(len(copy.ctas) // max(len(instance), 1), 1))
+        who, layout = self._engine(instance), copy.layout
+        self._read_tile(who, copy.ctas, copy.descriptor, layout.rows, layout.row_bytes, 1, True, time)
+        reached = [lane for part in layout.lanes for lane in part]
+        cells = _cells(copy.ctas, reached, copy.column, layout.row_bytes // 4)
+        self.conflicts.write(self.cells, who, cells, time)
+
+    def _commit(self, front: Front, lanes: Mask, arrival: Arrival) -> None:
+        instance = front.indices()[np.nonzero(lanes)[0]]
+        instance = np.repeat(instance, max(len(arrival.words) // max(len(instance), 1), 1))
+        rows = self.clocks.released(instance, self.conflicts.log.now)
+        rows[np.arange(len(rows)), 0, self.clocks.column("tcgen05", instance)] = self.conflicts.log.now
+        self.phases.arrive(arrival.words, rows)
+
+    def _engine(self, instance: Array) -> Actors:
+        agent = self.clocks.column("tcgen05", instance)
+        return Actors(instance, agent, np.full(len(instance), ALL_LANES), is_async=True)
+
+    # What warps issue
+
+    def _move(self, front: Front, lanes: Mask, access: Load | Store) -> None:
+        time = self.conflicts.log.add(self.batch.site)
+        issuing = front.indices()[lanes.any(axis=1)]
+        kind = "tcgen05.st" if isinstance(access, Store) else "tcgen05.ld"
+        check = self.conflicts.write if isinstance(access, Store) else self.conflicts.read
+        for place in access.places:
+            instance = issuing[place.rows]
+            agent = self.clocks.column(kind, instance)
+            who = Actors(instance, agent, np.full(len(instance), ALL_LANES), is_async=True)
+            height = access.movement.fragment.shape[0]
+            for start in access.movement.starts(place.column):
+                reached = range(place.lane, place.lane + height)
+                check(self.cells, who, _cells(place.ctas, reached, start, access.movement.columns), time)
+
+
+def _cells(ctas: Array, lanes: Iterable[int], address: int, columns: int) -> Array:
+    """Units (CTAs, any) of lanes and `columns` columns from an address (lane in its upper half)."""
+    groups = sorted({(lane + (address >> 16)) // UNIT_LANES for lane in lanes})
+    inside = (np.array(groups)[:, None] * COLUMNS + (address & 0xFFFF) + np.arange(columns)).reshape(-1)
+    cells: Array = (ctas * CELLS)[:, None] + inside
+    return cells
