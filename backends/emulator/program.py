@@ -67,7 +67,8 @@ class Program:
     def uses_clusters(self) -> bool:
         """Whether the program names other CTAs of its cluster, so that shared addresses must have a rank."""
         symbols = any(name.startswith("%cluster") for name in self.specials)
-        return symbols or any("cluster" in i.opcode or i.base == "mapa" or "cta_group::2" in i.opcode for i in self.instructions)
+        words = ("cluster", "mapa", "cta_group::2")
+        return symbols or any(word in i.opcode for i in self.instructions for word in words)
 
     def site(self, index: int) -> Site:
         """Instruction `index` as reports show it."""
@@ -132,7 +133,14 @@ def _block_starts(
     for index, instruction in enumerate(instructions):
         if instruction.base in _ALWAYS_ENDS or ends_block(instruction):
             starts.add(index + 1)
+        # What wgmma reads and writes by itself has to be in the registers: a block may work on copies of them.
+        if _is_wgmma(instruction) and not (index and _is_wgmma(instructions[index - 1])):
+            starts.add(index)
     return sorted(s for s in starts if s < len(instructions))
+
+
+def _is_wgmma(instruction: Instruction) -> bool:
+    return instruction.parts[:2] == ("wgmma", "mma_async")
 
 
 def _numbered(instructions: Iterable[Instruction]) -> tuple[dict[str, Row], dict[str, int], tuple[str, ...]]:
