@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.memory import SharedSpace
-from backends.emulator.tensor.descriptors import decode_wgmma
+from backends.emulator.tensor.descriptors import MatrixDescriptor, decode_wgmma
 from backends.emulator.tensor.fragments import Fragment
 from backends.emulator.tensor.multiply import multiply
-from backends.emulator.tensor.swizzle import load_matrix
+from backends.emulator.tensor.swizzle import UNIT_BYTES, load_matrix, matrix_units
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -83,7 +84,12 @@ class WarpgroupMultiplies:
             return taken
 
         issued = _Issued(
-            spec, groups, groups[:, 0] % self.batch.ctas, None if a is None else first(a), first(b), first(accumulate) != 0
+            spec,
+            groups,
+            groups[:, 0] % self.batch.ctas,
+            None if a is None else first(a),
+            first(b),
+            first(accumulate) != 0,
         )
         if self.batch.observer is not None:
             self.batch.observer.event(front, "wgmma.mma_async", front.active(guard), issued)
@@ -143,50 +149,96 @@ class WarpgroupMultiplies:
             self._product(chain[start:])
 
     def _product(self, chain: list[_Issued]) -> None:
-        spec, groups = chain[0].multiply, chain[0].groups
+        """One chain as one multiplication per CTA if its groups share B, else one per group."""
+        spec, groups, ctas = chain[0].multiply, chain[0].groups, np.unique(chain[0].ctas)
+        count = len(groups) // len(ctas)
+        shares_b = count * len(ctas) == len(groups) and all((one.b == one.b[0]).all() for one in chain)
+        parts = (count, len(ctas)) if shares_b else (1, len(groups))
         a = np.concatenate([self._a(one) for one in chain], axis=2)
-        b = np.concatenate([self._b(one) for one in chain], axis=1)
-        registers = self.batch.registers["w"]
-        rows = np.array(spec.rows)[:, None, None]
-        keep = chain[0].accumulate
-        before = None
-        if keep.any():
-            before = spec.accumulator.gather(registers[rows, groups[None]])
-            if not keep.all():
-                before = np.where(keep[:, None, None], before, before.dtype.type(0))
+        b = np.concatenate([self._b(one, ctas if shares_b else None) for one in chain], axis=1)
+        before = self._before(chain[0])
         product = multiply(
-            a, spec.a_type, b, spec.b_type, before, spec.d_type,
-            negate_a=spec.negate_a, negate_b=spec.negate_b, saturate=spec.saturate,
+            _by_cta(a, parts), spec.a_type, b, spec.b_type, None if before is None else _by_cta(before, parts),
+            spec.d_type, negate_a=spec.negate_a, negate_b=spec.negate_b, saturate=spec.saturate,
         )  # fmt: skip
-        registers[rows, groups[None]] = spec.accumulator.scatter(product)
+        rows = np.array(spec.rows)[:, None, None]
+        self.batch.registers["w"][rows, groups[None]] = spec.accumulator.scatter(_by_group(product, parts))
+
+    def _before(self, one: _Issued) -> Array | None:
+        """What the accumulators hold, zero where a group starts anew; None where all do."""
+        if not one.accumulate.any():
+            return None
+        spec = one.multiply
+        rows = np.array(spec.rows)[:, None, None]
+        held = spec.accumulator.gather(self.batch.registers["w"][rows, one.groups[None]])
+        return held if one.accumulate.all() else np.where(one.accumulate[:, None, None], held, held.dtype.type(0))
 
     def _a(self, one: _Issued) -> Array:
         spec = one.multiply
         if one.a is None:
             rows = np.array(spec.a_rows)[:, None, None]
             return spec.a_fragment.gather(self.batch.registers["w"][rows, one.groups[None]])
-        return self._tile(one, one.a, M, spec.a_k_major)
+        return self._tiles(spec, one.a, one.ctas, M, spec.a_k_major)
 
-    def _b(self, one: _Issued) -> Array:
-        return self._tile(one, one.b, one.multiply.n, one.multiply.b_k_major).transpose(0, 2, 1)
-
-    def _tile(self, one: _Issued, descriptors: Array, rows: int, k_major: bool) -> Array:
-        """Element bits (g, rows, k) of the matrices that the groups' descriptors name."""
+    def _b(self, one: _Issued, ctas: NDArray[np.int64] | None) -> Array:
+        """B of every group, or of each of `ctas` once."""
         spec = one.multiply
+        words, where = (one.b, one.ctas) if ctas is None else (one.b[: len(ctas)], ctas)
+        return self._tiles(spec, words, where, spec.n, spec.b_k_major).transpose(0, 2, 1)
+
+    def _tiles(
+        self, spec: WarpgroupMultiply, descriptors: Array, ctas: NDArray[np.int64], rows: int, k_major: bool
+    ) -> Array:
+        """Element bits (g, rows, k) of the matrices that the descriptors name in the shared memory of `ctas`."""
+        words = np.unique(descriptors)
+        if len(words) == 1:
+            return self._tile(spec, int(words[0]), ctas, rows, k_major)
         tiles = np.empty((len(descriptors), rows, spec.k), f"u{spec.element_bytes}")
-        memory = self.shared.units[1].reshape(self.batch.ctas, self.shared.stride_bytes)
-        for word in np.unique(descriptors):
+        for word in words:
             chosen = descriptors == word
-            try:
-                matrix = load_matrix(
-                    memory[one.ctas[chosen]], decode_wgmma(int(word)), rows, spec.k * spec.element_bytes,
-                    spec.element_bytes, k_major,
-                )  # fmt: skip
-            except (ValueError, IndexError) as error:
-                raise self.batch.fault_here("bad-descriptor", f"{error}; the descriptor is {int(word):#018x}") from error
-            tiles[chosen] = matrix
+            tiles[chosen] = self._tile(spec, int(word), ctas[chosen], rows, k_major)
         return tiles
+
+    def _tile(self, spec: WarpgroupMultiply, word: int, ctas: NDArray[np.int64], rows: int, k_major: bool) -> Array:
+        memory = self.shared.units[1].reshape(self.batch.ctas, self.shared.stride_bytes)
+        places, inverse = np.unique(ctas, return_inverse=True)
+        if len(places) < self.batch.ctas:
+            memory = memory[places]
+        form = (rows, spec.k * spec.element_bytes, spec.element_bytes, k_major)
+        try:
+            descriptor = decode_wgmma(word)
+            end = last_byte(descriptor, *form) + 1
+            if end > self.shared.nbytes:
+                raise IndexError(f"the tile ends at byte {end} of {self.shared.nbytes} of shared memory")
+            tile = load_matrix(memory, descriptor, *form)
+        except (ValueError, IndexError) as error:
+            raise self.batch.fault_here("bad-descriptor", f"{error}; the descriptor is {word:#018x}") from error
+        return tile if len(places) == len(ctas) else tile[inverse]
 
     def _note(self, front: Front, name: str, guard: Mask | None, detail: Any = None) -> None:
         if self.batch.observer is not None:
             self.batch.observer.event(front, name, front.active(guard), detail)
+
+
+@lru_cache(maxsize=4096)
+def last_byte(descriptor: MatrixDescriptor, rows: int, depth_bytes: int, element_bytes: int, k_major: bool) -> int:
+    """The last byte of a CTA's shared memory that a tile takes."""
+    units = matrix_units(descriptor, rows, depth_bytes, element_bytes, k_major)
+    return (int(units.max()) + 1) * UNIT_BYTES - 1
+
+
+def _by_cta(matrices: Array, parts: tuple[int, int]) -> Array:
+    """Matrices of (groups of a CTA, CTAs), stacked to one tall matrix per CTA."""
+    count, ctas = parts
+    rows, columns = matrices.shape[1:]
+    if count == 1:
+        return matrices
+    return matrices.reshape(count, ctas, rows, columns).swapaxes(0, 1).reshape(ctas, count * rows, columns)
+
+
+def _by_group(matrices: Array, parts: tuple[int, int]) -> Array:
+    """Inverse of `_by_cta`."""
+    count, ctas = parts
+    if count == 1:
+        return matrices
+    return matrices.reshape(ctas, count, -1, matrices.shape[2]).swapaxes(0, 1).reshape(count * ctas, -1, matrices.shape[2])
