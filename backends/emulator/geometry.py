@@ -20,13 +20,17 @@ Extent = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """A launch's grid in CTAs, CTA in threads, and cluster in CTAs, each along x, y, z."""
+    """A launch's grid in CTAs, CTA in threads, and cluster in CTAs, each along x, y, z.
+
+    `workspace`: address of the memory by which the CTAs of a cooperative launch wait for each other, else 0.
+    """
 
     grid: Extent
     block: Extent
     cluster: Extent = (1, 1, 1)
     shared_bytes: int = 0
     dynamic_shared_bytes: int = 0
+    workspace: int = 0
 
     @property
     def threads(self) -> int:
@@ -111,6 +115,9 @@ class Geometry:
             "%cluster_nctaid": lambda: self.cluster[index],
             "%cluster_ctarank": lambda: np.arange(batch.instances)[:, None] % batch.ctas % prod(self.cluster),
             "%cluster_nctarank": lambda: prod(self.cluster),
+            # Where cooperative_groups looks for the workspace: cooperative_groups/details/driver_abi.h of CUDA.
+            "%envreg1": lambda: self.workspace >> 32,
+            "%envreg2": lambda: self.workspace & 0xFFFF_FFFF,
         }
         reader = values.get(base)
         if reader is None:
