@@ -15,8 +15,8 @@ from backends.run.task import Case, _Run as Launch
 from ir.task import load_task
 
 ROOT = Path(__file__).resolve().parent.parent / "kernels"
-_ATTENTION = {"BATCH": 1, "HEADS": 1, "SEQ_Q": 128, "SEQ_K": 256}
-_GEMM = {"M": 128, "N": 128, "K": 192}
+_ATTENTION = {"BATCH": 1, "HEADS": 1, "SEQ_Q": 128, "SEQ_K": 640}
+_GEMM = {"M": 128, "N": 128, "K": 448}
 
 
 @dataclass(frozen=True)

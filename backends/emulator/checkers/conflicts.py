@@ -84,6 +84,10 @@ class Conflicts:
         if stored is not None and not ordered:
             self._compare_lanes(shadow, who, cells, mine, stored)
 
+    def require_fenced(self, shadow: Shadow, who: Actors, cells: Array) -> None:
+        """An asynchronous engine uses units that threads wrote, without a conflict of its own."""
+        self._compare_fenced(shadow, who, cells, shadow.write[cells])
+
     def reader_of(self, who: Actors) -> Array:
         """Index of each agent among the readers of its cluster's shared memory."""
         kind = who.agent // self.clocks.instances

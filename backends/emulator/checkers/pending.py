@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 _ISSUES = {
     "wgmma.mma_async": "wgmma", "bulk.tensor_store": "bulk", "bulk.run_store": "bulk",
+    "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st",
 }  # fmt: skip
 _LOADS = ("bulk.tensor_load", "bulk.run_load", "bulk.run_to_cluster")
 _COMMITS = {"cp.async.commit_group": "cp.async", "wgmma.commit_group": "wgmma", "bulk.commit_group": "bulk"}
@@ -28,8 +29,15 @@ _WAITS = {
     "bulk.wait_group.read": "bulk",
 }  # fmt: skip
 # What covers everything issued so far, committed or not.
-_COVERS_ALL = ("cp.async.wait_all", "cp.async.mbarrier.arrive")
-_NAMES = {"cp.async": "cp.async", "wgmma": "wgmma.mma_async", "bulk": "a bulk store from shared memory"}
+_COVERS_ALL = {
+    "cp.async.wait_all": "cp.async", "cp.async.mbarrier.arrive": "cp.async", "tcgen05.wait::ld": "tcgen05.ld",
+    "tcgen05.wait::st": "tcgen05.st",
+}  # fmt: skip
+_NAMES = {
+    "cp.async": "cp.async", "wgmma": "wgmma.mma_async", "bulk": "a bulk store from shared memory",
+    "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st",
+}  # fmt: skip
+_HAS_GROUPS = ("cp.async", "wgmma", "bulk")
 
 
 class _Engine:
@@ -95,8 +103,7 @@ class PendingChecker(Observer):
             engine = self.engines[_WAITS[name]]
             engine.waited[instance] = np.maximum(engine.waited[instance], engine.count[instance] - detail)
         elif name in _COVERS_ALL:
-            engine = self.engines["cp.async"]
-            engine.newest[instance] = -1
+            self.engines[_COVERS_ALL[name]].newest[instance] = -1
 
     def _issue(self, name: str, instance: Array) -> None:
         engine = self.engines[name]
@@ -112,7 +119,7 @@ class PendingChecker(Observer):
             if not len(left):
                 continue
             one = int(left[0])
-            never = engine.newest[one] >= engine.count[one]
+            never = name in _HAS_GROUPS and engine.newest[one] >= engine.count[one]
             what = "never committed to a group" if never else "not waited for"
             self.findings.add(
                 "not-waited-for", f"{_NAMES[name]} is {what} when its warp ends", self.batch.program.site(int(engine.site[one])),

@@ -181,9 +181,10 @@ class RaceChecker(Observer):
 
     def _fence(self, instance: Array, opcode: str) -> None:
         parts = opcode.split(".")
-        if "proxy" in parts:
+        # `fence.mbarrier_init` tells engines of initialised objects; that it tells of nothing else is not followed.
+        if "proxy" in parts or "mbarrier_init" in parts:
             self.clocks.fence_proxy(instance, self.log.now)
-        elif "mbarrier_init" not in parts:
+        else:
             self.releases.fence(instance, self.orders[self.batch.site].scope, self.log.now)
 
     def _arrive_after_copies(self, front: Front, lanes: Mask | None, words: Words) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from backends.emulator.arena import Arena
 from backends.emulator.checkers.init import InitChecker
 from backends.emulator.checkers.initialised import Initialised
 from backends.emulator.checkers.launch_state import LaunchState
+from backends.emulator.checkers.memory import MemoryChecker
 from backends.emulator.checkers.pending import PendingChecker
 from backends.emulator.checkers.race import RaceChecker
 from backends.emulator.checkers.shadow import Shadow
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 CHECKED_LANES = 2048
 Checker = Callable[["Batch", LaunchState], Observer]
 CHECKERS: Mapping[str, tuple[Checker, ...]] = {
+    "memory": (MemoryChecker,),
     "race": (RaceChecker,),
     "init": (RaceChecker, InitChecker),
     "sync": (SyncChecker,),
@@ -36,9 +39,18 @@ class Checks:
 
     def __init__(self, names: frozenset[str], program: Program, arena: Arena, initialised: Initialised) -> None:
         self.checkers = list(dict.fromkeys(c for name in sorted(names) for c in CHECKERS.get(name, ())))
-        self.state = LaunchState(program, arena, names)
-        if "init" in names:
-            initialised.mark(self.state.memory)
+        self.names = names
+        self.program = program
+        self.arena = arena
+        self.initialised = initialised
+
+    @cached_property
+    def state(self) -> LaunchState:
+        """What is kept from batch to batch; made when the first begins, for by then all memory is allocated."""
+        state = LaunchState(self.program, self.arena, self.names)
+        if "init" in self.names:
+            self.initialised.mark(state.memory)
+        return state
 
     @property
     def memory(self) -> Shadow | None:
