@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.findings import Finding
+from backends.profile import Profile
 
 Extent = tuple[int, int, int]
 CHECKS = ("memory", "race", "sync", "async", "init")
@@ -62,13 +63,14 @@ class LaunchConfig:
 class LaunchResult:
     """What a launch came to. `fault` ended it; `findings` are what checkers found in a launch that went on.
 
-    counters: by Nsight Compute's names. output: what the kernel printed. time_s: wall clock of this machine, which says
-    nothing about a GPU when the device is emulated.
+    counters: by Nsight Compute's names. profile: the same by instruction, where it was asked for. output: what the
+    kernel printed. time_s: wall clock of this machine, which says nothing about a GPU when the device is emulated.
     """
 
     fault: Finding | None = None
     findings: tuple[Finding, ...] = ()
     counters: Mapping[str, float] = field(default_factory=dict)
+    profile: Profile | None = None
     output: str = ""
     time_s: float = 0.0
 

@@ -19,7 +19,6 @@ from backends.emulator.cluster import ClusterBarrier, Clusters
 from backends.emulator.convergence import Convergence
 from backends.emulator.copies import Copies
 from backends.emulator.faults import LaunchFault
-from backends.findings import Finding, Thread
 from backends.emulator.fronts import PARKED, Front, Mask, front_of, part_of
 from backends.emulator.geometry import Geometry
 from backends.emulator.matrix import Matrices
@@ -33,6 +32,7 @@ from backends.emulator.tcgen05 import TensorCores
 from backends.emulator.tensor_memory import TensorMemory
 from backends.emulator.warps import Warps
 from backends.emulator.wgmma import WarpgroupMultiplies
+from backends.findings import Finding, Thread
 
 REGISTER_TYPES = {"p": np.bool_, "h": np.uint16, "w": np.uint32, "d": np.uint64, "q": np.complex128}
 _WINDOWS = {
@@ -51,7 +51,9 @@ class Settings:
     seed: of the scheduler's and the agents' choices. completion: `early`, `late` or `random`, when asynchronous
     copies and multiplications happen. engine: `numpy`, `native`, or `auto` (native where it can be had and no checker
     watches). instruction_budget: warp-instructions; time_limit_s: wall clock. checks: names of checkers that watch, of
-    `backends.device.CHECKS`.
+    `backends.device.CHECKS`. counters: whether the launch gives a profile; counted_ctas: how many CTAs at most, but one
+    batch at least, NumPy then follows access by access; machine: whose caches they go through, "" for the first known
+    of the kernel's architecture.
     """
 
     seed: int = 0
@@ -60,6 +62,9 @@ class Settings:
     instruction_budget: int = 1 << 40
     time_limit_s: float = 600.0
     checks: frozenset[str] = frozenset()
+    counters: bool = False
+    counted_ctas: int = 256
+    machine: str = ""
 
 
 class Batch:
@@ -153,7 +158,9 @@ class Batch:
         self.convergence.recheck()
         self.cluster_barrier.recheck()
 
-    def branch_by_table(self, front: Front, index: NDArray[np.uint32], blocks: Sequence[int], guard: Mask | None) -> Any:
+    def branch_by_table(
+        self, front: Front, index: NDArray[np.uint32], blocks: Sequence[int], guard: Mask | None
+    ) -> Any:
         """`brx.idx`: each lane goes where its index says; returns what a block's function returns."""
         active = front.full_mask(guard)
         index = np.broadcast_to(index, active.shape)
@@ -161,7 +168,11 @@ class Batch:
             bad = active & (index >= len(blocks))
             lane = np.unravel_index(bad.argmax(), bad.shape)
             raise self.fault(
-                "bad-branch", f"index {int(index[lane])} in a branch table of {len(blocks)}", front, lane, int(bad.sum())
+                "bad-branch",
+                f"index {int(index[lane])} in a branch table of {len(blocks)}",
+                front,
+                lane,
+                int(bad.sum()),
             )
         for number, block in enumerate(blocks):
             part = part_of(front, active & (index == number), block)

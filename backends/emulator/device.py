@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,9 +17,13 @@ from backends.emulator.arguments import packed
 from backends.emulator.batch import Settings
 from backends.emulator.checkers.initialised import Initialised
 from backends.emulator.checkers.suite import CHECKED_LANES, Checks
+from backends.emulator.counters.counting import Counting
+from backends.emulator.counters.sizes import cache_sizes, machine_for
 from backends.emulator.faults import LaunchFault
+from backends.emulator.following import Following
 from backends.emulator.geometry import Geometry
 from backends.emulator.launch import BATCH_LANES, LoadedKernel, load_kernel, load_variables, run_launch
+from backends.machines.loader import load_machine
 from backends.ptx import parse_ptx
 from backends.ptx.syntax import Function, Module
 from ir.diagnostics import fail
@@ -102,25 +106,37 @@ class Emulator:
         started = time.perf_counter()
         fault = None
         work = None
-        checks = self._checks(kernel)
+        checks, counting = self._checks(kernel), self._counting(kernel, geometry)
         try:
             work = run_launch(
                 kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative,
-                checks.observe if checks else None, CHECKED_LANES if checks else BATCH_LANES,
+                Following(checks, counting), CHECKED_LANES if checks else BATCH_LANES,
             )  # fmt: skip
         except LaunchFault as error:
             fault = error.finding
-        counters = {} if work is None else {"smsp__inst_executed.sum": float(work.warp_instructions)}
+        counters: Mapping[str, float] = {}
+        profile = None if work is None or counting is None else counting.profile()
+        if work is not None:
+            counters = profile.counters if profile else {"smsp__inst_executed.sum": float(work.warp_instructions)}
         self._initialised.launched(checks.memory if checks else None)
         findings = checks.findings if checks else ()
-        return LaunchResult(fault, findings, counters, time_s=time.perf_counter() - started)
+        return LaunchResult(fault, findings, counters, profile, time_s=time.perf_counter() - started)
 
     def _checks(self, kernel: EmulatedKernel) -> Checks | None:
         names = self.settings.checks
         unknown = names.difference(CHECKS)
         if unknown:
-            raise fail("unknown-check", f"no checker {', '.join(sorted(unknown))}", remedy=f"there are: {', '.join(CHECKS)}")
+            raise fail(
+                "unknown-check", f"no checker {', '.join(sorted(unknown))}", remedy=f"there are: {', '.join(CHECKS)}"
+            )
         return Checks(names, kernel.loaded.program, self.arena, self._initialised) if names else None
+
+    def _counting(self, kernel: EmulatedKernel, geometry: Geometry) -> Counting | None:
+        settings = self.settings
+        if not settings.counters:
+            return None
+        machine = load_machine(settings.machine) if settings.machine else machine_for(kernel.architecture)
+        return Counting(kernel.loaded.program, geometry, cache_sizes(machine, geometry), settings.counted_ctas)
 
     def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
         static = kernel.loaded.program.static_shared_bytes
@@ -161,5 +177,3 @@ def _fits_required(entry: Function, block: tuple[int, int, int]) -> bool:
     if attributes.required_threads:
         return attributes.required_threads == block
     return attributes.max_threads is None or prod(block) <= prod(attributes.max_threads)
-
-

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
 
@@ -15,8 +16,8 @@ from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
 from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.engines import Engines
+from backends.emulator.following import Following
 from backends.emulator.geometry import Geometry
-from backends.emulator.observer import Observer
 from backends.emulator.program import Program, build_program
 from backends.emulator.spaces import WARP_LANES
 from backends.emulator.translate.block import Block
@@ -25,8 +26,7 @@ from backends.ptx.syntax import Function, Module, Variable
 
 # So many lanes keep the registers of a batch in the cache and still spread the cost of each NumPy call.
 BATCH_LANES = 8192
-
-ObserverFactory = Callable[[Batch], Observer]
+_WORKSPACE_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class LoadedKernel:
     def engines(self) -> Engines:
         """What runs its blocks."""
         return Engines(self.program, self.blocks, self.addresses)
+
+    @cached_property
+    def counting_blocks(self) -> tuple[Block, ...]:
+        """Its blocks, telling the observer of each guard too."""
+        return translate(self.program, self.addresses, counts=True)
 
     @property
     def source(self) -> str:
@@ -91,7 +96,7 @@ def load_kernel(module: Module, entry: Function, addresses: dict[str, int], aren
 
 def run_launch(
     kernel: LoadedKernel, arena: Arena, geometry: Geometry, parameters: bytes, settings: Settings,
-    cooperative: bool = False, observe: ObserverFactory | None = None, lanes: int = BATCH_LANES,
+    cooperative: bool = False, following: Following | None = None, lanes: int = BATCH_LANES,
 ) -> Work:  # fmt: skip
     """Run every CTA of the grid. Raises LaunchFault when the kernel does something that stops it.
 
@@ -102,24 +107,48 @@ def run_launch(
     order = geometry.cluster_order()
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
     instructions, started_s = 0, time.monotonic()
-    engines, watched = kernel.engines, observe is not None
-    with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"):
-        for start in range(0, len(order), max(size, 1)):
+    engines, following = kernel.engines, following or Following()
+    with (
+        np.errstate(all="ignore"),
+        _blas().limit(limits=1, user_api="blas"),
+        _workspace(arena, cooperative) as workspace,
+    ):
+        geometry = replace(geometry, workspace=workspace)
+        for number, start in enumerate(range(0, len(order), size)):
+            counted = following.counts(number, size)
+            watched = counted or following.checks is not None
             program, blocks = engines.start(settings.engine, watched)
-            batch = Batch(program, geometry, order[start : start + size], arena, geometry.shared_bytes, settings)
-            batch.observer = observe(batch) if observe else None
+            blocks = kernel.counting_blocks if counted else blocks
+            ctas = order[start : start + size].tolist()
+            batch = Batch(program, geometry, ctas, arena, geometry.shared_bytes, settings)
+            batch.observer = following.observe(batch, counted)
             batch.kernel_addresses, batch.parameters_address = kernel.addresses, kernel.parameters.address
             batch.scheduler.go_on(instructions, started_s)
             batch.start()
             batch.scheduler.run(blocks, engines.reconsider if settings.engine == "auto" and not watched else None)
             instructions = batch.scheduler.executed
-    return Work(-(-len(order) // max(size, 1)), len(order), instructions)
+            following.end(batch, counted)
+    return Work(-(-len(order) // size), len(order), instructions)
 
 
 @cache
 def _blas() -> ThreadpoolController:
     """The products here are small: threads that wait for each other cost ten times what they save."""
     return ThreadpoolController()
+
+
+@contextmanager
+def _workspace(arena: Arena, cooperative: bool) -> Iterator[int]:
+    """Address of a zeroed workspace of the grid (its size and its barrier, 32 bits each); 0 where there is none."""
+    if not cooperative:
+        yield 0
+        return
+    allocation = arena.allocate(_WORKSPACE_BYTES, "grid workspace", poison=False)
+    arena.bytes(allocation.address, _WORKSPACE_BYTES)[:] = 0
+    try:
+        yield allocation.address
+    finally:
+        arena.free(allocation)
 
 
 def _batch_ctas(geometry: Geometry, lanes: int) -> int:

@@ -23,6 +23,12 @@ class Observer:
     def block(self, front: Front, number: int) -> None:
         """`front` is about to run basic block `number`."""
 
+    def guard(self, front: Front, index: int, guard: Mask) -> None:
+        """`front` is about to execute instruction `index` where `guard` holds; told in programs translated to count."""
+
+    def branch(self, front: Front, taken: Mask) -> None:
+        """Lanes `taken` of `front` leave its block by the guarded branch at its end, the others go on."""
+
     def access(
         self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,
         values: Sequence[NDArray[Any]] | None = None,
@@ -66,6 +72,14 @@ class Observers(Observer):
     def block(self, front: Front, number: int) -> None:
         for member in self.members:
             member.block(front, number)
+
+    def guard(self, front: Front, index: int, guard: Mask) -> None:
+        for member in self.members:
+            member.guard(front, index, guard)
+
+    def branch(self, front: Front, taken: Mask) -> None:
+        for member in self.members:
+            member.branch(front, taken)
 
     def access(
         self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,

@@ -13,12 +13,14 @@ from backends.emulator.fronts import Front, merged, part_of
 from backends.findings import Finding
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from backends.emulator.batch import Batch
     from backends.emulator.native.engine import NativeRegionBlock
     from backends.emulator.translate.block import Block
 
-    AnyBlock = Block | NativeRegionBlock
-    Reconsider = Callable[[float], tuple[AnyBlock, ...] | None]
+    AnyBlock: TypeAlias = Block | NativeRegionBlock
+    Reconsider: TypeAlias = Callable[[float], tuple[AnyBlock, ...] | None]
 
 # Always taking the lowest block starves threads for which a spinning one waits; this often another is taken.
 _FAIRNESS_PERIOD = 32

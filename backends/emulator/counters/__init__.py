@@ -1,0 +1,1 @@
+"""Counters of the emulated device, under the names that Nsight Compute gives them."""
