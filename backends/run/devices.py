@@ -16,7 +16,10 @@ DEVICES = ("emulator",)
 
 @dataclass(frozen=True)
 class DeviceOptions:
-    """How launches are run. `checks` is `all`, `none` or names of `backends.device.CHECKS`; the rest as in Settings."""
+    """How launches are run. `checks` is `all`, `none` or names of `backends.device.CHECKS`; the rest as in Settings.
+
+    counters: a profile of each launch, where otherwise its instructions alone are counted.
+    """
 
     checks: tuple[str, ...] = ("all",)
     completion: str = "late"
@@ -24,6 +27,7 @@ class DeviceOptions:
     seed: int = 0
     instruction_budget: int = 1 << 40
     time_limit_s: float = 600.0
+    counters: bool = False
 
 
 DEFAULTS = DeviceOptions()
@@ -43,6 +47,7 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
         instruction_budget=options.instruction_budget,
         time_limit_s=options.time_limit_s,
         checks=frozenset(chosen_checks(options.checks)),
+        **({"counters": True} if options.counters else {}),
     )
     device: Any = Emulator(settings)
     return cast(Device, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backends.findings import Finding
@@ -55,6 +55,11 @@ def details(outcome: Outcome) -> list[str]:
     lines += [d.render() for d in outcome.diagnostics]
     lines += [f"input `{name}` was overwritten" for name in outcome.overwritten]
     return lines + [line for c in outcome.comparisons if not c.passed for line in _wrong(c)]
+
+
+def counter_lines(counters: Mapping[str, float]) -> list[str]:
+    """Counters by Nsight Compute's names, one a line."""
+    return [f"  {name:74} {value:>18,.6g}" for name, value in sorted(counters.items())]
 
 
 def finding_text(finding: Finding) -> str:

@@ -36,6 +36,7 @@ _CONFIGS = ("first", "all")
 )
 @click.option("--completion", type=click.Choice(_COMPLETIONS), default="late", show_default=True, help="Of async work.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True, help="Of the emulator.")
+@click.option("--counters", is_flag=True, help="Count sectors, bank conflicts and more, by Nsight Compute's names.")
 @click.option("--configs", type=click.Choice(_CONFIGS), default="first", show_default=True, help="Of @autotune.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of inputs and of scheduling.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Warp instructions of one launch.")
@@ -114,6 +115,7 @@ def _settings(device: str, options: DeviceOptions) -> dict[str, Any]:
         "checks": checks,
         "completion": options.completion,
         "seed": options.seed,
+        "counters": options.counters,
     }
 
 
@@ -125,12 +127,15 @@ def _print_json(head: dict[str, Any], outcomes: Any) -> None:
 
 
 def _print_table(head: dict[str, Any], outcomes: Any) -> None:
-    from backends.run.render import details, task_table
+    from backends.run.render import counter_lines, details, task_table
 
     _print(_title(head["task"], head), task_table(outcomes))
     for o in outcomes:
         sizes = " ".join(f"{k}={v}" for k, v in o.sizes.items())
-        _print_details(f"{o.variant or head['task']} {o.target} {sizes}", details(o))
+        _print_details(
+            f"{o.variant or head['task']} {o.target} {sizes}",
+            [*details(o), *(counter_lines(o.counters) if head["counters"] else ())],
+        )
 
 
 def _print_details(what: str, lines: list[str]) -> None:
@@ -193,10 +198,13 @@ def _print_script_json(head: dict[str, Any], run: Any) -> None:
 
 
 def _print_script_table(head: dict[str, Any], run: Any) -> None:
-    from backends.run.render import launch_details, launch_table
+    from backends.run.render import counter_lines, launch_details, launch_table
 
     _print(_title(head["script"], head), launch_table(run.launches))
     for launch in run.launches:
-        _print_details(f"{launch.kernel} {launch.grid}", launch_details(launch))
+        _print_details(
+            f"{launch.kernel} {launch.grid}",
+            [*launch_details(launch), *(counter_lines(launch.counters) if head["counters"] else ())],
+        )
     if run.error:
         click.echo(f"\n{run.error.render()}")

@@ -47,10 +47,23 @@ def test_shipped_triton_kernels_pass(name: str, number: int, target: str) -> Non
     assert outcome.counters["smsp__inst_executed.sum"] > 0
 
 
+@pytest.mark.parametrize("completion", ["early", "late", "random"])
+def test_products_of_the_only_block_that_has_any(completion: str) -> None:
+    """One of four blocks multiplies, so that its threads do not lie side by side on the emulated device."""
+    task = load_task(ROOT / "kernels" / "gemm_split_k").variant("ragged")
+    options = replace(PLAIN, completion=completion)
+    assert run_case(Case(task, "sm_90", {"M": 33, "N": 70, "K": 1}), options=options).status == Status.PASSED
+
+
 @pytest.mark.skipif(not has_nvrtc, reason="the cuda extra is not installed")
 def test_a_cuda_kernel_passes() -> None:
     outcome = first(load_task(ROOT / "kernels" / "vector_add"), "sm_90", 2)
     assert outcome.status == Status.PASSED
+
+
+@pytest.mark.skipif(not has_nvrtc, reason="the cuda extra is not installed")
+def test_blocks_that_wait_for_the_whole_grid() -> None:
+    assert first(load_task(ROOT / "kernels" / "grid_sync"), "sm_80", 1).status == Status.PASSED
 
 
 def test_every_combination_is_a_case() -> None:

@@ -108,3 +108,12 @@ def test_bad_input(twill_run: Runner, arguments: list[str], text: str) -> None:
     assert run.returncode == 2, run.stderr
     assert text in run.stderr
     assert "Traceback" not in run.stderr and not run.stdout
+
+
+def test_counters_on_request(twill_run: Runner) -> None:
+    run = twill_run(str(SOURCES), "-t", "sm_80", *PLAIN, "--counters", "--json")
+    counters = [r["counters"] for r in json.loads(run.stdout)["runs"]]
+    assert all(c["smsp__inst_executed.sum"] > 0 for c in counters)
+    # 100 and 300 floats are read and written: 13 and 38 sectors of 32 bytes.
+    assert [c["l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum"] for c in counters] == [13, 38]
+    assert "l1tex__t_sectors" in twill_run(str(SOURCES), "-t", "sm_80", *PLAIN, "--counters").stdout
