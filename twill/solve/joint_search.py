@@ -30,6 +30,8 @@ _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubl
 _ROUNDS = 3  # looks at one II before another is tried
 _QUICK_EFFORT = 2_000_000  # z3's resource units for the other refuter, early in a question: about a second
 _EFFORT = 16_000_000  # the same, once CP-SAT has had its rounds
+_SEQUENTIAL_LOOK = 0.5  # for a schedule to fall back on
+_FEW_MORE = 3  # groups beyond the least number that it may have
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
 
 
@@ -62,6 +64,7 @@ class Search:
         self.few_groups = self._least_groups()
         self.refuter_first = False
         self.floor: Floor | None = None
+        self.sequential_asked = False
         self.most_ii = screen.most_useful_ii(self.instance)
 
     def _least_groups(self) -> int:
@@ -203,11 +206,28 @@ class Search:
             fits = verdict.relaxed_fits
             if self._below_floor(ii):
                 return
+            if self._find_sequential():
+                return  # there is something to bisect now
             if round_ == _ROUNDS - 1 and self._refuted_otherwise(ii, _EFFORT):
                 return
             early = round_ == 0 and not asked and not self._fits(ii)
             if early and self._refuted_otherwise(ii, _QUICK_EFFORT):
                 return
+
+    def _find_sequential(self) -> bool:
+        """A schedule to fall back on, where the first question stays open: iterations of one chain that hardly overlap.
+
+        At so large an II little is live at once, and a few groups do; asked once.
+        """
+        if self.known.solution is not None or self.sequential_asked:
+            return False
+        self.sequential_asked = True
+        ii = min(self.most_ii, max(self.known.bounds["ii"], self.chain))
+        counts = range(self.few_groups, min(self.most_groups, self.few_groups + _FEW_MORE) + 1)
+        finds = [Scope(ii, count) for count in counts]
+        whole = Scope(self._horizon(ii), self.most_groups)
+        self.known.solution = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
+        return self.known.solution is not None
 
     def _below_floor(self, ii: int) -> bool:
         """Whether the relaxation without groups rules `ii` out; asked once, when CP-SAT has left a question open."""

@@ -13,6 +13,7 @@ from twill.solve import joint_search
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_contract import Core, contracted, cores, first_open
 from twill.solve.joint_instance import make_instance
+from twill.solve.joint_question import Verdict
 from twill.solve.protocol import Limits
 
 # Two products of 4 cycles fill unit u in 8. Their tiles live 7 cycles (`c` also waits for `x`) and 6 cycles.
@@ -65,3 +66,19 @@ def test_every_contraction_is_open_where_there_is_a_schedule(seed: int) -> None:
             if count == 1 and any(op.unit == unit for op in problem.graph.ops):
                 core = Core(unit, memory)
                 assert first_open(instance, core, found.ii_cycles, found.ii_cycles, stages, Limits()) == found.ii_cycles
+
+
+def test_a_schedule_to_fall_back_on_comes_where_the_first_question_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CP-SAT kept from answering below the longest chain, there is a schedule at the chain all the same."""
+    decide = joint_search.Questions.decide
+
+    def silent_below_chain(self: joint_search.Questions, ii: int, *rest: object, **named: object) -> object:
+        return decide(self, ii, *rest, **named) if ii >= 7 else Verdict()  # type: ignore[arg-type]
+
+    graph = DependenceGraph("chain", (Op("a", "u", 3, 1), Op("b", "u", 4, 1)), (Edge("a", "b"),))
+    monkeypatch.setattr(joint_search.Questions, "decide", silent_below_chain)
+    search = joint_search.Search(Problem(graph, Machine("m", {"u": 1})), Limits(time_s=5.0))
+    search.known.bounds["ii"] = 2
+    search._attempt(2, 0.1, 1)
+    assert search.known.solution is not None
+    assert search.known.solution.ii == search.chain == 7
