@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backends.emulator.batch import Batch
 
 Array = NDArray[Any]
+Tiles = list[list[list[Array]]]
 _ROW_BYTES = 16
 
 
@@ -45,6 +46,30 @@ class MatrixMultiply:
         product = multiply(matrices[0], a_type, matrices[1], b_type, matrices[2], d_type, saturate=self.saturate)
         assert c_type == d_type
         return self.d.scatter(product)
+
+    def apply_tiles(self, a: Tiles, b: Tiles, c: Tiles) -> Array:
+        """`apply` on grids of tiles: A by (i, k), B by (k, j), C by (i, j); registers of D by (i, j, register, n, lane)."""
+        n = max((r.shape[0] for grid in (a, b, c) for row in grid for t in row for r in t if np.ndim(r) == 2), default=1)
+        left, right, addend = (_tiled(x, f, n) for x, f in ((a, self.a), (b, self.b), (c, self.c)))
+        matrices = self.a.gather_tiles(left), self.b.gather_tiles(right), self.c.gather_tiles(addend)
+        if self.operation:
+            product = multiply_bits(*matrices, self.operation)
+        else:
+            a_type, b_type, _, d_type = self.types
+            product = multiply(
+                matrices[0], a_type, matrices[1], b_type, matrices[2], d_type, saturate=self.saturate
+            )
+        return self.d.scatter_tiles(product, (len(c), len(c[0])))
+
+
+def _tiled(tiles: Tiles, fragment: Fragment, n: int) -> Array:
+    dtype = np.dtype(f"u{fragment.register_bits // 8}")
+    stacked = np.empty((len(tiles), len(tiles[0]), len(tiles[0][0]), n, WARP_LANES), dtype)
+    for i, row in enumerate(tiles):
+        for j, registers in enumerate(row):
+            for index, register in enumerate(registers):
+                stacked[i, j, index] = register
+    return stacked
 
 
 def _stacked(registers: list[Array], fragment: Fragment) -> Array:

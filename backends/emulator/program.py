@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -27,6 +28,9 @@ _WIDTH_CLASS = {1: "p", 8: "h", 16: "h", 32: "w", 64: "d", 128: "q"}
 _TYPE_BITS = {"pred": 1, "b128": 128, "f16x2": 32, "bf16x2": 32, "f32x2": 64}
 # Special registers that are as wide as an address; all others have 32 bits.
 _WIDE_SPECIALS = frozenset({"%clock64", "%globaltimer", "%gridid", "%current_graph_exec"})
+# The condition code that `add.cc` and its like write and `addc` reads: one bit of each thread.
+CARRY = Register("%cc", "pred")
+_CARRYING = frozenset({"addc", "subc", "madc"})
 _ALWAYS_ENDS = frozenset({"bra", "brx", "ret", "exit", "trap", "brkpt", "call", "nanosleep"})
 
 
@@ -69,6 +73,11 @@ class Program:
         symbols = any(name.startswith("%cluster") for name in self.specials)
         words = ("cluster", "mapa", "cta_group::2")
         return symbols or any(word in i.opcode for i in self.instructions for word in words)
+
+    @cached_property
+    def register_uses(self) -> Mapping[str, int]:
+        """How often each register is named, as a source, a result or a guard."""
+        return Counter(o.name for i in self.instructions for o in leaves(i) if isinstance(o, Register))
 
     def site(self, index: int) -> Site:
         """Instruction `index` as reports show it."""
@@ -154,6 +163,8 @@ def _numbered(instructions: Iterable[Instruction]) -> tuple[dict[str, Row], dict
             counts[width] = counts.get(width, 0) + 1
 
     for instruction in instructions:
+        if "cc" in instruction.parts or instruction.base in _CARRYING:
+            number(CARRY.name, "p")
         for operand in leaves(instruction):
             if isinstance(operand, Register):
                 number(operand.name, _WIDTH_CLASS[bits_of(operand.type)])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from backends.emulator.matrix import MatrixMultiply
+from backends.emulator.program import Program
 from backends.emulator.tensor import warp_fragments
 from backends.emulator.translate.builder import BlockBuilder
 from backends.emulator.translate.loads import space_of
-from backends.ptx.syntax import Instruction
+from backends.emulator.translate.products import products_of
+from backends.ptx.syntax import Instruction, Operand
 
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)$")
 
@@ -26,6 +28,49 @@ def emit_mma(b: BlockBuilder, instruction: Instruction) -> None:
         b.write(item, width, f"{result}[{index}]")
 
 
+def run_from(program: Program, block: int, start: int) -> range:
+    """The instructions from `start` on that are the same unguarded `mma.sync`; empty if it is none."""
+    first = program.instructions[start]
+    if not first.opcode.startswith("mma.sync.") or first.guard is not None:
+        return range(start, start)
+    stop = start + 1
+    end = program.blocks[block].stop
+    while stop < end and (program.instructions[stop].opcode, program.instructions[stop].guard) == (first.opcode, None):
+        stop += 1
+    return range(start, stop)
+
+
+def emit_run(b: BlockBuilder, run: range) -> None:
+    """A run of the same unguarded `mma.sync`, as few products of larger matrices."""
+    instructions = [b.begin(index) for index in run]
+    products = products_of(instructions, b.program.register_uses)
+    if products is None:
+        for index in run:
+            emit_mma(b, b.begin(index))
+        return
+    multiply = multiply_of(b, b.begin(run[0]))
+    name = b.use(multiply, "mma")
+    widths = [f"b{f.register_bits}" for f in (multiply.a, multiply.b, multiply.c)]
+    # All factors and addends are read before any result is written.
+    results = [(product, b.temporary()) for product in products]
+    for product, result in results:
+        tiles = (product.a_tiles, product.b_tiles, product.addends)
+        lists = [
+            f"[{', '.join(f'[{_registers(b, row, width)}]' for row in grid)}]"
+            for grid, width in zip(tiles, widths, strict=True)
+        ]
+        b.line(f"{result} = {name}.apply_tiles({', '.join(lists)})")
+    for product, result in results:
+        for i, row in enumerate(product.results):
+            for j, operand in enumerate(row):
+                for index, item in enumerate(b.items(operand)):
+                    b.write(item, f"b{multiply.d.register_bits}", f"{result}[{i}, {j}, {index}]")
+
+
+def _registers(b: BlockBuilder, row: list[Operand], width: str) -> str:
+    return ", ".join(f"[{', '.join(b.read_all(operand, width))}]" for operand in row)
+
+
 def multiply_of(b: BlockBuilder, instruction: Instruction) -> MatrixMultiply:
     """The multiplication that an `mma.sync` asks for; refuses shapes, types and modifiers that are not known."""
     parts = instruction.parts
@@ -35,7 +80,8 @@ def multiply_of(b: BlockBuilder, instruction: Instruction) -> MatrixMultiply:
     m, n, k = (int(x) for x in shape.groups())
     d, a, right, c = parts[-4:]
     fragments = [
-        warp_fragments.mma(m, n, k, operand, element) for operand, element in (("a", a), ("b", right), ("c", c), ("d", d))
+        warp_fragments.mma(m, n, k, operand, element)
+        for operand, element in (("a", a), ("b", right), ("c", c), ("d", d))
     ]
     if None in fragments or ("row" in parts and "col" not in parts):
         raise b.refuse(f"`{instruction.opcode}`")

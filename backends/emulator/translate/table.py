@@ -8,6 +8,7 @@ from backends.emulator.program import Program
 from backends.emulator.translate import (
     atomic_updates,
     bulk,
+    calls,
     cluster,
     control,
     lanes,
@@ -30,6 +31,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "mov": moves.emit_mov,
     "cvta": moves.emit_cvta,
     "isspacep": moves.emit_isspacep,
+    "call": calls.emit_call,
     "bra": control.emit_branch,
     "brx": control.emit_indirect_branch,
     "ret": control.emit_exit,
@@ -116,8 +118,15 @@ def translate(program: Program, addresses: Mapping[str, int], counts: bool = Fal
 def _translate_block(program: Program, number: int, addresses: Mapping[str, int], counts: bool) -> Block:
     builder = BlockBuilder(program, number, addresses)
     warps.begin_meeting(builder)
-    for index in program.blocks[number]:
+    indices = iter(program.blocks[number])
+    for index in indices:
         instruction = builder.begin(index)
+        run = matrix.run_from(program, number, index)
+        if len(run) > 1:
+            matrix.emit_run(builder, run)
+            for _ in run[1:]:
+                next(indices)
+            continue
         if counts and instruction.guard is not None:
             builder.line(f"S.observer.guard(F, {index}, {builder.guard})")
         emitter_of(instruction.opcode)(builder, instruction)
