@@ -40,6 +40,7 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
     from backends.emulator.batch import Settings
     from backends.emulator.device import Emulator
 
+    profile: dict[str, Any] = {"counters": True} if options.counters else {}
     settings = Settings(
         seed=options.seed,
         completion=options.completion,
@@ -47,7 +48,7 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
         instruction_budget=options.instruction_budget,
         time_limit_s=options.time_limit_s,
         checks=frozenset(chosen_checks(options.checks)),
-        **({"counters": True} if options.counters else {}),
+        **profile,
     )
     device: Any = Emulator(settings)
     return cast(Device, device)
