@@ -122,6 +122,11 @@ _WINDOWS = (
 )
 
 
+def window_of(address: int) -> str:
+    """The state space that a generic address lies in."""
+    return next((name for name, start, end in _WINDOWS if start <= address < end), "global")
+
+
 def _shift(size: int) -> int:
     return size.bit_length() - 1
 

@@ -15,6 +15,7 @@ from backends.emulator.asynchronous import Agents
 from backends.emulator.atomics import Atomics
 from backends.emulator.barriers import NamedBarriers
 from backends.emulator.bulk import BulkCopies
+from backends.emulator.calls_external import Externals
 from backends.emulator.cluster import ClusterBarrier, Clusters
 from backends.emulator.convergence import Convergence
 from backends.emulator.copies import Copies
@@ -105,6 +106,7 @@ class Batch:
         self.bulk = BulkCopies(self, self.memory, shared)
         self.matrices = Matrices(self, spaces)
         self.warps = Warps(self)
+        self.externals = Externals(self)
         self.convergence = Convergence(self)
         self.warpgroups = WarpgroupMultiplies(self, shared)
         self.tensor_memory = TensorMemory(self)

@@ -95,7 +95,7 @@ class ClusterBarrier:
         if front is None:
             return
         self._passed &= ~going
-        lanes &= ~going
+        np.copyto(lanes, False, where=going)
         if not lanes.any():
             del self._waiting[block]
         self._note(front, "barrier.cluster.wait", front.full_mask())
@@ -104,10 +104,8 @@ class ClusterBarrier:
     def _of_clusters(self, lanes: Mask) -> NDArray[np.bool_]:
         """Whether any thread of each cluster is in `lanes`, shape (clusters,)."""
         batch = self.batch
-        found: NDArray[np.bool_] = lanes.reshape(batch.warps_per_cta, -1, batch.geometry.cluster_ctas, WARP_LANES).any(
-            axis=(0, 2, 3)
-        )
-        return found
+        grouped = lanes.reshape(batch.warps_per_cta, -1, batch.geometry.cluster_ctas, WARP_LANES)
+        return np.asarray(grouped.any(axis=(0, 2, 3)))
 
     def _note(self, front: Front, name: str, lanes: Mask) -> None:
         if self.batch.observer is not None and lanes.any():

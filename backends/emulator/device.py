@@ -107,10 +107,11 @@ class Emulator:
         fault = None
         work = None
         checks, counting = self._checks(kernel), self._counting(kernel, geometry)
+        output: list[str] = []
         try:
             work = run_launch(
                 kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative,
-                Following(checks, counting), CHECKED_LANES if checks else BATCH_LANES,
+                Following(checks, counting), CHECKED_LANES if checks else BATCH_LANES, output,
             )  # fmt: skip
         except LaunchFault as error:
             fault = error.finding
@@ -120,7 +121,7 @@ class Emulator:
             counters = profile.counters if profile else {"smsp__inst_executed.sum": float(work.warp_instructions)}
         self._initialised.launched(checks.memory if checks else None)
         findings = checks.findings if checks else ()
-        return LaunchResult(fault, findings, counters, profile, time_s=time.perf_counter() - started)
+        return LaunchResult(fault, findings, counters, profile, "".join(output), time_s=time.perf_counter() - started)
 
     def _checks(self, kernel: EmulatedKernel) -> Checks | None:
         names = self.settings.checks

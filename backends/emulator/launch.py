@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
+from backends.emulator.calls import function_addresses, inlined
 from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.engines import Engines
 from backends.emulator.following import Following
@@ -68,7 +69,7 @@ def load_variables(module: Module, arena: Arena) -> dict[str, int]:
     placed = [
         (v, arena.allocate(v.bytes, v.name, poison=False)) for v in module.variables if v.space in ("global", "const")
     ]
-    addresses = {variable.name: allocation.address for variable, allocation in placed}
+    addresses = {variable.name: allocation.address for variable, allocation in placed} | function_addresses(module)
     for variable, allocation in placed:
         data = _initial_bytes(variable, addresses)
         arena.bytes(allocation.address, variable.bytes)[:] = np.frombuffer(data, np.uint8)
@@ -87,7 +88,7 @@ def _initial_bytes(variable: Variable, addresses: dict[str, int]) -> bytes:
 
 def load_kernel(module: Module, entry: Function, addresses: dict[str, int], arena: Arena) -> LoadedKernel:
     """Translate an entry; raises UserError for an instruction that the device does not implement."""
-    program = cut_for_convergence(build_program(module, entry, ends_block))
+    program = cut_for_convergence(build_program(module, inlined(module, entry), ends_block))
     parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry.name}")
     places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
     symbols = {**addresses, **places}
@@ -97,12 +98,14 @@ def load_kernel(module: Module, entry: Function, addresses: dict[str, int], aren
 def run_launch(
     kernel: LoadedKernel, arena: Arena, geometry: Geometry, parameters: bytes, settings: Settings,
     cooperative: bool = False, following: Following | None = None, lanes: int = BATCH_LANES,
+    output: list[str] | None = None,
 ) -> Work:  # fmt: skip
     """Run every CTA of the grid. Raises LaunchFault when the kernel does something that stops it.
 
     `cooperative` puts all CTAs in one batch, so that they may wait for each other; otherwise a CTA may wait only
-    for those before it.
+    for those before it. What the kernel prints is appended to `output`.
     """
+    output = [] if output is None else output
     arena.bytes(kernel.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     order = geometry.cluster_order()
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
@@ -122,6 +125,7 @@ def run_launch(
             ctas = order[start : start + size].tolist()
             batch = Batch(program, geometry, ctas, arena, geometry.shared_bytes, settings)
             batch.observer = following.observe(batch, counted)
+            batch.externals.output = output
             batch.kernel_addresses, batch.parameters_address = kernel.addresses, kernel.parameters.address
             batch.scheduler.go_on(instructions, started_s)
             batch.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.emulator.semantics.table import LaneFunction, lookup, lookup_pair, lookup_three
+from backends.emulator.program import CARRY
 from backends.emulator.translate.builder import BlockBuilder
 from backends.ptx.syntax import Instruction, Operand, Pair
 
@@ -12,10 +13,8 @@ def emit_lane_function(b: BlockBuilder, instruction: Instruction) -> None:
     function = _function_of(instruction)
     if function is None:
         raise b.refuse(f"`{instruction.opcode}`")
-    if function.reads_carry or function.writes_carry:
-        raise b.refuse("the carry flag")
-    targets = b.items(instruction.operands[0])
-    sources = instruction.operands[1:]
+    targets = (*b.items(instruction.operands[0]), *(CARRY,) * function.writes_carry)
+    sources = (*instruction.operands[1:], *(CARRY,) * function.reads_carry)
     if len(sources) != len(function.operands):
         raise b.refuse(f"`{instruction.opcode}` with {len(sources)} sources ({len(function.operands)} expected)")
     arguments = [b.read(operand, kind) for operand, kind in zip(sources, function.operands, strict=True)]
