@@ -1,4 +1,4 @@
-"""Global memory: one reserved range of virtual addresses, allocations with guard bands, and the bounds check of an access."""
+"""Global memory: one range of virtual addresses, allocations with guard bands, and the bounds check of an access."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import mmap
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Arena:
         self.capacity_bytes = min(capacity_bytes, len(self._map))
         self.used_bytes = 0
         data = np.frombuffer(self._map, np.uint8)
-        self.units = {size: data.view(dtype) for size, dtype in UNIT_TYPES.items()}
+        self.units: dict[int, NDArray[Any]] = {size: data.view(dtype) for size, dtype in UNIT_TYPES.items()}
         self._next = GUARD_BYTES
         self._allocations: list[Allocation] = []
         self._starts: list[int] = []
@@ -124,7 +125,7 @@ class Arena:
         if not self._starts:
             return np.ones(offsets.shape, np.bool_)
         index = np.searchsorted(self._starts_array, offsets, "right") - 1
-        return (index < 0) | (offsets + nbytes > self._ends[np.maximum(index, 0)])
+        return (index < 0) | (offsets > self._ends[np.maximum(index, 0)] - nbytes)
 
     def ranges(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Start and end of every allocation, as offsets from `GLOBAL_BASE`, ascending."""

@@ -18,7 +18,8 @@ def packed(entry: Function, arguments: Sequence[Argument]) -> bytes:
     """The parameter block; raises UserError for a wrong number of arguments, or one of the wrong kind or size."""
     if len(arguments) != len(entry.parameters):
         raise fail(
-            "bad-arguments", f"kernel {entry.name} has {len(entry.parameters)} parameters, {len(arguments)} arguments were given",
+            "bad-arguments",
+            f"kernel {entry.name} has {len(entry.parameters)} parameters, {len(arguments)} arguments were given",
             entry.place,
         )  # fmt: skip
     places, nbytes = parameter_places(entry)
@@ -64,7 +65,7 @@ def _float(entry: Function, parameter: Parameter, value: float) -> bytes:
 
 
 def encoded(argument: TensorMap) -> bytes:
-    """The 128 bytes that the emulated device reads as a tensor map; raises UserError for one that the driver refuses."""
+    """The 128 bytes that this device reads as a tensor map; raises UserError for one that the driver refuses."""
     rank = len(argument.extents)
     try:
         tensor_map = maps.TensorMap(

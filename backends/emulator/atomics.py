@@ -28,8 +28,8 @@ _UNORDERED: dict[str, np.ufunc] = {
 def update_of(operation: str, kind: str) -> Update | None:
     """What an atomic operation makes of (old value, operand, second operand); None if there is no such operation."""
     special: dict[str, Update] = {
-        "exch": lambda old, value, _: value,
-        "cas": lambda old, value, new: np.where(old == value, new, old),
+        "exch": lambda _, value, __: value,
+        "cas": _compare_and_swap,
         "inc": lambda old, value, _: np.where(old >= value, old.dtype.type(0), old + old.dtype.type(1)),
         "dec": lambda old, value, _: np.where((old == 0) | (old > value), value, old - old.dtype.type(1)),
     }
@@ -40,6 +40,11 @@ def update_of(operation: str, kind: str) -> Update | None:
         return None
     apply = function.apply
     return lambda old, value, _: apply(old, value)
+
+
+def _compare_and_swap(old: Array, value: Array, new: Array | None) -> Array:
+    assert new is not None
+    return np.where(old == value, new, old)
 
 
 def _spellings(operation: str, kind: str) -> list[str]:

@@ -100,6 +100,6 @@ def merged(fronts: Iterable[Front], instances: int, block: int) -> Front:
     active = np.zeros((instances, WARP_LANES), np.bool_)
     for front in fronts:
         active[front.warps] |= True if front.mask is None else front.mask
-    front = front_of(active, block)
-    assert front is not None
-    return front
+    whole = front_of(active, block)
+    assert whole is not None
+    return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class Geometry:
         thread = batch.thread_of
         cta = np.tile(batch.numbers, batch.warps_per_cta)[:, None]
         index = "xyz".find(axis) if axis else 0
-        values = {
+        values: dict[str, Callable[[], Any]] = {
             "%tid": lambda: _coordinate(thread, self.block, index),
             "%ntid": lambda: self.block[index],
             "%ctaid": lambda: _coordinate(cta, self.grid, index),

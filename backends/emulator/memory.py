@@ -61,6 +61,7 @@ class GlobalSpace:
         self.units: Units = arena.units
 
     def flat(self, front: Front, address: NDArray[np.generic], offset: int, nbytes: int, active: Mask | None) -> Flat:
+        """See `Space.flat`."""
         flat = _filled(_widened(np.broadcast_to(address, (front.n, WARP_LANES))) + (offset - GLOBAL_BASE), active)
         if not self.arena.within(int(flat.min()), int(flat.max()) + nbytes):
             outside = self.arena.outside(flat, nbytes)
@@ -109,6 +110,7 @@ class SharedSpace:
         return self.units[1][start : start + self.nbytes]  # type: ignore[return-value]
 
     def flat(self, front: Front, address: NDArray[np.generic], offset: int, nbytes: int, active: Mask | None) -> Flat:
+        """See `Space.flat`."""
         local = _widened(np.broadcast_to(address, (front.n, WARP_LANES))) + offset
         if address.dtype.itemsize == 8:
             local = np.where(local >= SHARED_BASE, local - SHARED_BASE, local)
@@ -120,7 +122,7 @@ class SharedSpace:
             local = local & SHARED_OFFSET_MASK
             high = int(local.max())
         if low < 0 or high + nbytes > self.nbytes:
-            outside = (local < 0) | (local + nbytes > self.nbytes)
+            outside = (local < 0) | (local > self.nbytes - nbytes)
             lane = np.unravel_index(outside.argmax(), outside.shape)
             message = f"{nbytes} bytes at shared address {int(local[lane]):#x}, the CTA has {self.nbytes} bytes"
             raise self.batch.fault("out-of-bounds", message, front, lane, int(outside.sum()))
@@ -141,9 +143,10 @@ class LocalSpace:
         self.units: Units = {size: data.view(dtype) for size, dtype in UNIT_TYPES.items()}
 
     def flat(self, front: Front, address: NDArray[np.generic], offset: int, nbytes: int, active: Mask | None) -> Flat:
+        """See `Space.flat`."""
         local = _widened(np.broadcast_to(address, (front.n, WARP_LANES))) + offset
         local = _filled(np.where(local >= LOCAL_BASE, local - LOCAL_BASE, local), active)
-        outside = (local < 0) | (local + nbytes > self.nbytes)
+        outside = (local < 0) | (local > self.nbytes - nbytes)
         if outside.any():
             lane = np.unravel_index(outside.argmax(), outside.shape)
             message = f"{nbytes} bytes at local address {int(local[lane]):#x}, a thread has {self.nbytes} bytes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from backends.emulator.fronts import Front, merged, part_of
 from backends.findings import Finding
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from backends.emulator.batch import Batch
     from backends.emulator.native.engine import NativeRegionBlock
     from backends.emulator.translate.block import Block

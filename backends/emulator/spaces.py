@@ -1,4 +1,4 @@
-"""Where each state space lies in the generic address space of the emulated device, and the words for what is read there."""
+"""Where each state space lies in the generic address space of the emulated device."""
 
 from __future__ import annotations
 

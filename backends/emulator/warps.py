@@ -36,7 +36,8 @@ class Warps:
     def vote(self, front: Front, mode: str, predicate: Any, members: Any, guard: Mask | None) -> Array:
         """`vote.sync`."""
         active = self._taking_part(front, members, guard)
-        return warp.VOTES[mode](_whole(predicate, front), active)
+        held: Array = warp.VOTES[mode](_whole(predicate, front), active)
+        return held
 
     def match(self, front: Front, mode: str, value: Any, members: Any, guard: Mask | None) -> tuple[Array, ...]:
         """`match.sync`: (mask,) or (mask, predicate)."""
@@ -49,9 +50,12 @@ class Warps:
         active = self._taking_part(front, members, guard)
         parts = opcode.split(".")
         value = _whole(value, front)
+        result: Array
         if parts[-1] == "f32":
-            return warp.reduce_f32(parts[2], value, active, magnitude="abs" in parts, nan="NaN" in parts)
-        return warp.reduce(parts[2], value, active)
+            result = warp.reduce_f32(parts[2], value, active, magnitude="abs" in parts, nan="NaN" in parts)
+        else:
+            result = warp.reduce(parts[2], value, active)
+        return result
 
     def elect(self, front: Front, members: Any, guard: Mask | None) -> tuple[Array, Array]:
         """`elect.sync`: (leader, whether the lane is it)."""
@@ -60,13 +64,15 @@ class Warps:
 
     def active_mask(self, front: Front, guard: Mask | None) -> Array:
         """`activemask`."""
-        return warp.active_mask(front.full_mask(guard))
+        found: Array = warp.active_mask(front.full_mask(guard))
+        return found
 
     def _taking_part(self, front: Front, members: Any, guard: Mask | None) -> Mask | None:
         active = front.active(guard)
         if active is None and isinstance(members, np.generic) and int(members) == 0xFFFFFFFF:
             return None
-        return warp.members(members, active)
+        found: Mask = warp.members(members, active)
+        return found
 
 
 def _whole(value: Any, front: Front) -> Array:

@@ -22,7 +22,7 @@ from backends.emulator.native.types import (
     MASK,
     POINTER,
     WIDTH_TYPES,
-    NotNative,
+    NotNativeError,
     bits_of,
     element,
     splat,
@@ -39,7 +39,8 @@ class NativeBlock:
     """A block under construction for one warp.
 
     mask: the lanes that run, as <32 x i1>. values: registers as integers of their width, as far as the block has read
-    or written them. index: the instruction's number in the program. fault: where to go when an access fails its check; nothing is stored to registers then.
+    or written them. index: the instruction's number in the program. fault: where to go when an access
+    fails its check; nothing is stored to registers then.
     """
 
     program: Program
@@ -69,7 +70,7 @@ class NativeBlock:
                 return self.inverse(self.read(inner, kind))
             case Symbol():
                 return self._symbol(operand, scalar)
-        raise NotNative("operand")
+        raise NotNativeError("operand")
 
     def items(self, operand: Operand) -> tuple[Operand, ...]:
         """The items of a vector or pair; a single operand is one item."""
@@ -85,7 +86,7 @@ class NativeBlock:
         if isinstance(operand, Symbol) and operand.is_sink:
             return
         if not isinstance(operand, Register):
-            raise NotNative("destination")
+            raise NotNativeError("destination")
         row = self.program.rows[operand.name]
         wide = self._widened(value, row, signed or kind.startswith("s"))
         guard = self.guard
@@ -112,13 +113,13 @@ class NativeBlock:
     def address(self, operand: Operand) -> tuple[Value, int]:
         """(address of each lane as i64 or i32, constant offset)."""
         if not isinstance(operand, Address):
-            raise NotNative("address")
+            raise NotNativeError("address")
         base = operand.base
         if isinstance(base, Register):
             return self.row_value(self.program.rows[base.name]), operand.offset
         if isinstance(base, Symbol):
             return self._symbol(base, I64 if base.name in self.symbols else I32), operand.offset
-        raise NotNative("address")
+        raise NotNativeError("address")
 
     # Registers
 
@@ -141,7 +142,7 @@ class NativeBlock:
 
     def _load(self, row: Row) -> Value:
         if row.width not in WIDTH_TYPES:
-            raise NotNative("128-bit register")
+            raise NotNativeError("128-bit register")
         if row.width == "p":
             raw = self.ir.load(self._place(row), typ=ir.VectorType(I8, LANES), align=1)
             return self.ir.icmp_unsigned("!=", raw, splat(I8, 0))
@@ -205,17 +206,17 @@ class NativeBlock:
         if width == wanted:
             return value
         if width < wanted or 1 in (width, wanted):
-            raise NotNative("width")
+            raise NotNativeError("width")
         return self.ir.trunc(value, ir.VectorType(ir.IntType(wanted), LANES))
 
     def _widened(self, value: Value, row: Row, signed: bool) -> Value:
         bits, target = self.bits(value), WIDTH_TYPES.get(row.width)
         if target is None or bits.type.element.width > target.width:
-            raise NotNative("width")
+            raise NotNativeError("width")
         if bits.type.element == target:
             return bits
         if I1 in (bits.type.element, target):
-            raise NotNative("predicate")
+            raise NotNativeError("predicate")
         extend = self.ir.sext if signed else self.ir.zext
         return extend(bits, ir.VectorType(target, LANES))
 
@@ -231,7 +232,7 @@ class NativeBlock:
         if name in self.symbols:
             address = self.ir.add(self.state.entry(self.ir, "symbols", self.symbols[name]), I64(symbol.offset))
             return self.splat(address if scalar == I64 else self.ir.trunc(address, scalar))
-        raise NotNative("symbol")
+        raise NotNativeError("symbol")
 
 
 def _suffix(scalar: ir.Type) -> str:
@@ -249,7 +250,7 @@ def _literal(builder: ir.IRBuilder, literal: Immediate, scalar: ir.Type) -> Valu
     elif literal.real is not None and scalar in (FLOAT, DOUBLE):
         return splat(scalar, literal.real)
     else:
-        raise NotNative("literal")
+        raise NotNativeError("literal")
     if scalar == bits:
         return splat(scalar, word)
     return builder.bitcast(splat(bits, word), ir.VectorType(scalar, LANES))

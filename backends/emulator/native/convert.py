@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from backends.emulator.native.arithmetic import Emit, flushed
 from backends.emulator.native.block import NativeBlock
-from backends.emulator.native.types import FLOAT, HALF, I16, I32, I64, LANES, NotNative, bits_of, element, splat
+from backends.emulator.native.types import FLOAT, HALF, I16, I32, I64, LANES, NotNativeError, bits_of, element, splat
 from backends.emulator.program import bits_of as type_bits
 from backends.emulator.spaces import LOCAL_BASE, SHARED_BASE
 from backends.ptx.syntax import Vector
@@ -54,7 +54,7 @@ def _cvt(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
         n.write(operands[0], to, _integer_to_float(n, modifiers, to, of, source))
     else:
         if modifiers:
-            raise NotNative("saturating conversion")
+            raise NotNativeError("saturating conversion")
         n.write(operands[0], to, _resized(n, source, element(to), of[0] == "s"), signed=to[0] == "s")
 
 
@@ -71,9 +71,9 @@ def _resized(n: NativeBlock, value: Value, scalar: ir.Type, signed: bool) -> Val
 def _float_to_float(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: str, source: Value) -> Value:
     rounding = next((m for m in modifiers if m in _ROUNDINGS), None)
     if any(m not in ("rn", "ftz", *_ROUNDINGS) for m in modifiers) or ("f64" in (to, of) and "bf16" in (to, of)):
-        raise NotNative("conversion")
+        raise NotNativeError("conversion")
     if of == "f64" and to == "f16":
-        raise NotNative("rounds twice")
+        raise NotNativeError("rounds twice")
     value = widened(n, source, of)
     if "ftz" in modifiers and of == "f32":
         value = flushed(n, value)
@@ -92,7 +92,7 @@ def _float_to_float(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: str
 def _float_to_integer(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: str, source: Value) -> Value:
     rounding = next((m for m in modifiers if m in _ROUNDINGS), None)
     if rounding is None or any(m not in ("ftz", rounding) for m in modifiers) or type_bits(to) != 32 or of == "f64":
-        raise NotNative("conversion")
+        raise NotNativeError("conversion")
     value = widened(n, source, of)
     if "ftz" in modifiers:
         value = flushed(n, value)
@@ -105,7 +105,7 @@ def _float_to_integer(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: s
 
 def _integer_to_float(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: str, source: Value) -> Value:
     if modifiers != ("rn",) or to not in ("f32", "f64"):
-        raise NotNative("conversion")
+        raise NotNativeError("conversion")
     convert = n.ir.sitofp if of[0] == "s" else n.ir.uitofp
     return convert(source, ir.VectorType(element(to), LANES))
 
@@ -113,7 +113,7 @@ def _integer_to_float(n: NativeBlock, modifiers: tuple[str, ...], to: str, of: s
 def _pack_two(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     """`cvt.rn.f16x2.f32 d, a, b`: a in the upper half, b in the lower."""
     if parts[1:] not in (("rn", "f16x2", "f32"), ("rn", "bf16x2", "f32")):
-        raise NotNative("packed conversion")
+        raise NotNativeError("packed conversion")
     halves = []
     for operand in operands[1:]:
         value = n.read(operand, "f32")
@@ -153,7 +153,7 @@ def _joined(n: NativeBlock, kind: str, source: Vector) -> Value:
 def _cvta(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     space = next((p.partition("::")[0] for p in parts if p.partition("::")[0] in _WINDOWS), None)
     if space in (None, "param") or not parts[-1].endswith("64"):
-        raise NotNative("cvta")
+        raise NotNativeError("cvta")
     value = n.read(operands[1], "b64")
     base = splat(I64, _WINDOWS[space])
     n.write(operands[0], "b64", n.ir.sub(value, base) if "to" in parts else n.ir.add(value, base))

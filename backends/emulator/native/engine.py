@@ -16,7 +16,9 @@ from backends.compilers.cache import Cache, content_key
 from backends.emulator.fronts import PARKED, Front, part_of
 from backends.emulator.liveness import live_out
 from backends.emulator.native.compiled import Native, host, object_code
+from backends.emulator.native.entry import FAULT
 from backends.emulator.native.function import Probe, build_module
+from backends.emulator.native.repeat import repeatable
 from backends.emulator.native.state import FIELDS, INDEX
 from backends.emulator.program import Program, leaves, recut
 from backends.emulator.spaces import GLOBAL_BASE, WARP_LANES
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from backends.emulator.batch import Batch
 
 _EVERY_LANE = 0xFFFFFFFF
-APART, FAULT = -1, -2
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def state_of(batch: Batch, program: NativeProgram) -> BatchState:
     """The batch's state array, made at first use."""
     if batch.native_state is None:
         batch.native_state = BatchState(batch, program)
-    return batch.native_state
+    found: BatchState = batch.native_state
+    return found
 
 
 def _buffers(front: Front) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int32]]:
@@ -180,7 +182,7 @@ def _kind(operand: Any) -> Any:
 
 @dataclass(frozen=True)
 class Cut:
-    """A program cut where native forms begin and end, with all its blocks for NumPy; `native`: which may be replaced."""
+    """A program cut where native forms begin and end, all its blocks for NumPy, and which may be replaced."""
 
     program: Program
     blocks: tuple[Block, ...]
@@ -222,6 +224,7 @@ def cut_program(program: Program, addresses: Mapping[str, int]) -> Cut:
     order = tuple(addresses)
     accepted = native_cuts(program, {name: index for index, name in enumerate(order)})
     cut = recut(program, [i for i in range(1, len(accepted)) if accepted[i] != accepted[i - 1]])
+    cut = recut(cut, [start for block in cut.blocks for start in repeatable(cut, block)])
     native = tuple(all(accepted[i] for i in instructions) for instructions in cut.blocks)
     return Cut(cut, translate(cut, addresses), native, order)
 

@@ -1,8 +1,8 @@
 """The native function of a program: runs one warp from block to block until it must stop.
 
-Lanes of a warp that part ways wait for each other: each has its own block, and the lowest goes first. A warp stops where
-all its lanes stand at blocks that are not native, after a number of backward steps (others may have to go first), or at
-the start of a block in which an access failed its check, which NumPy then does again and words the fault.
+Lanes of a warp that part ways wait for each other: each has its own block, and the lowest goes first. A warp stops
+where all its lanes stand at blocks that are not native, after a number of backward steps (others may have to go
+first), or at the start of a block in which an access failed its check, which NumPy then does again and words the fault.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.emulator.native import arithmetic, convert, memory, warps
+from backends.emulator.native import arithmetic, bits, convert, entry, memory, search, special, warps
 from backends.emulator.native.block import NativeBlock
 from backends.emulator.native.state import State
-from backends.emulator.native.types import BROADCAST, I8, I32, I64, LANES, MASK, POINTER, NotNative, splat
+from backends.emulator.native.types import BROADCAST, I8, I32, I64, LANES, MASK, POINTER, NotNativeError, splat
 from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Instruction, Symbol
 
@@ -27,7 +27,7 @@ FAULT = 1
 _LONG_PC = ir.VectorType(I32, LANES)
 _CONTROL = frozenset({"bra", "ret", "exit"})
 _MEMORY: dict[str, Callable[..., None]] = {"ld": memory.emit_load, "ldu": memory.emit_load, "st": memory.emit_store}
-EMITTERS = {**arithmetic.EMITTERS, **convert.EMITTERS, **warps.EMITTERS, **_MEMORY}
+EMITTERS = {**arithmetic.EMITTERS, **bits.EMITTERS, **special.EMITTERS, **convert.EMITTERS, **warps.EMITTERS, **_MEMORY}
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class _Frame:
 
 
 def emit(n: NativeBlock, instruction: Instruction, index: int) -> None:
-    """Append one instruction that is no branch; NotNative if there is no native form of it."""
+    """Append one instruction that is no branch; NotNativeError if there is no native form of it."""
     n.instruction, n.index = instruction, index
     parts = instruction.parts
     emitter = EMITTERS.get(parts[0])
     if emitter is None:
-        raise NotNative(parts[0])
+        raise NotNativeError(parts[0])
     emitter(n, parts, list(instruction.operands))
 
 
@@ -70,7 +70,7 @@ class Probe:
         if instruction.base not in EMITTERS:
             return False
         module = ir.Module("probe")
-        declare_search(module)
+        search.declare(module)
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, MASK, I64]), "probe")
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         fault = function.append_basic_block("fault")
@@ -81,26 +81,20 @@ class Probe:
         )
         try:
             emit(n, instruction, 0)
-        except NotNative:
+        except NotNativeError:
             return False
         return True
-
-
-def declare_search(module: ir.Module) -> ir.Function:
-    """`find_allocation(state, offsets*, active, nbytes) -> found`: defined in `search`."""
-    kind = ir.FunctionType(I32, [POINTER, POINTER, I32, I64, POINTER])
-    return ir.Function(module, kind, "find_allocation")
 
 
 def build_module(
     program: Program, native: Sequence[bool], live_out: Sequence[frozenset[Row]], symbols: Mapping[str, int]
 ) -> ir.Module:
-    """The module with `run(state*, instances*, count, block, masks*, places*) -> common block, or -1, or -2 for a fault`."""
+    """The module with `run`, which `entry` describes."""
     module = ir.Module(program.entry.name)
-    define_search(declare_search(module))
+    search.define(search.declare(module))
     one = ir.Function(module, ir.FunctionType(I32, [POINTER, I64, I32, I32, POINTER]), "run_warp")
     _define_warp(one, program, native, live_out, symbols)
-    _define_run(module, one)
+    entry.define(module, one)
     return module
 
 
@@ -267,107 +261,3 @@ def _set_places(frame: _Frame, mask: Value, blocks: Value) -> None:
     if store is None:
         store = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_LONG_PC, POINTER, I32, MASK]), name)
     builder.call(store, [blocks, frame.places, I32(4), mask])
-
-
-def _define_run(module: ir.Module, one: ir.Function) -> None:
-    """Run every instance; the result is the block where all lanes of all of them stand, or -1, or -2 after a fault."""
-    kind = ir.FunctionType(I32, [POINTER, POINTER, I64, I32, POINTER, POINTER])
-    function = ir.Function(module, kind, "run")
-    state, instances, count, start, masks, places = function.args
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    loop, body, after = (function.append_basic_block(x) for x in ("loop", "body", "after"))
-    entry = builder.block
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    index, common = builder.phi(I64), builder.phi(I32)
-    index.add_incoming(I64(0), entry)
-    common.add_incoming(I32(-3), entry)
-    builder.cbranch(builder.icmp_unsigned("<", index, count), body, after)
-
-    builder.position_at_end(body)
-    instance = builder.load(builder.gep(instances, [builder.mul(index, I64(8))], source_etype=I8), typ=I64, align=8)
-    mask = builder.load(builder.gep(masks, [builder.mul(index, I64(4))], source_etype=I8), typ=I32, align=4)
-    mine = builder.gep(places, [builder.mul(index, I64(4 * LANES))], source_etype=I8)
-    kind_ = ir.VectorType(I32, LANES)
-
-    def every(value: Value) -> Value:
-        first = builder.insert_element(ir.Constant(kind_, ir.Undefined), value, I32(0))
-        return builder.shuffle_vector(first, ir.Constant(kind_, ir.Undefined), BROADCAST)
-
-    builder.store(every(start), mine, align=4)
-    status = builder.call(one, [state, instance, start, mask, mine])
-    found = builder.load(mine, typ=kind_, align=4)
-    count_zeros = module.globals.get("llvm.cttz.i32") or ir.Function(
-        module, ir.FunctionType(I32, [I32, ir.IntType(1)]), "llvm.cttz.i32"
-    )
-    lane = builder.and_(builder.call(count_zeros, [mask, ir.IntType(1)(0)]), I32(31))
-    where = builder.extract_element(found, lane)
-    apart = builder.and_(builder.bitcast(builder.icmp_unsigned("!=", found, every(where)), I32), mask)
-    is_first = builder.icmp_signed("==", common, I32(-3))
-    agrees = builder.and_(
-        builder.icmp_unsigned("==", apart, I32(0)), builder.or_(is_first, builder.icmp_signed("==", common, where))
-    )
-    merged = builder.select(agrees, where, I32(-1))
-    faulted = builder.or_(builder.icmp_unsigned("!=", status, I32(0)), builder.icmp_signed("==", common, I32(-2)))
-    merged = builder.select(faulted, I32(-2), merged)
-    index.add_incoming(builder.add(index, I64(1)), builder.block)
-    common.add_incoming(merged, builder.block)
-    builder.branch(loop)
-    builder.position_at_end(after)
-    builder.ret(common)
-
-
-def define_search(function: ir.Function) -> None:
-    """Look every active lane's offset up in all allocations, and remember the last one in `cache`."""
-    state_pointer, offsets, active, nbytes, cache = function.args
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    state = State(state_pointer)
-    count = state.load(builder, "allocations")
-    starts, ends = (state.pointer(builder, x) for x in ("starts", "ends"))
-    names = ("lane", "check", "scan", "compare", "hit", "miss", "next", "found", "lost")
-    blocks = {x: function.append_basic_block(x) for x in names}
-    entry = builder.block
-    builder.branch(blocks["lane"])
-
-    builder.position_at_end(blocks["lane"])
-    lane = builder.phi(I32)
-    lane.add_incoming(I32(0), entry)
-    builder.cbranch(builder.icmp_unsigned("<", lane, I32(LANES)), blocks["check"], blocks["found"])
-
-    builder.position_at_end(blocks["check"])
-    bit = builder.and_(builder.lshr(active, lane), I32(1))
-    place = builder.gep(offsets, [builder.mul(lane, I32(8))], source_etype=I8)
-    offset = builder.load(place, typ=I64, align=8)
-    builder.cbranch(builder.icmp_unsigned("==", bit, I32(0)), blocks["next"], blocks["scan"])
-
-    builder.position_at_end(blocks["scan"])
-    index = builder.phi(I64)
-    index.add_incoming(I64(0), blocks["check"])
-    builder.cbranch(builder.icmp_unsigned("<", index, count), blocks["compare"], blocks["lost"])
-
-    builder.position_at_end(blocks["compare"])
-    low, high = (
-        builder.load(builder.gep(base, [builder.mul(index, I64(8))], source_etype=I8), typ=I64, align=8)
-        for base in (starts, ends)
-    )
-    inside = builder.and_(
-        builder.icmp_signed(">=", offset, low), builder.icmp_signed("<=", builder.add(offset, nbytes), high)
-    )
-    builder.cbranch(inside, blocks["hit"], blocks["miss"])
-
-    builder.position_at_end(blocks["miss"])
-    index.add_incoming(builder.add(index, I64(1)), blocks["miss"])
-    builder.branch(blocks["scan"])
-
-    builder.position_at_end(blocks["hit"])
-    builder.store(low, cache, align=8)
-    builder.store(high, builder.gep(cache, [I64(8)], source_etype=I8), align=8)
-    builder.branch(blocks["next"])
-
-    builder.position_at_end(blocks["next"])
-    lane.add_incoming(builder.add(lane, I32(1)), blocks["next"])
-    builder.branch(blocks["lane"])
-    builder.position_at_end(blocks["found"])
-    builder.ret(I32(1))
-    builder.position_at_end(blocks["lost"])
-    builder.ret(I32(0))

@@ -11,9 +11,9 @@ from backends.emulator.native.types import I8, I64, POINTER
 Value = Any
 
 FIELDS = (
-    "registers_p", "registers_h", "registers_w", "registers_d", "row_instances", "ctas", "global_base", "starts", "ends",
-    "allocations", "cache", "shared_base", "shared_bytes", "shared_stride", "local_base", "local_bytes", "symbols",
-    "executed", "lanes", "parameters",
+    "registers_p", "registers_h", "registers_w", "registers_d", "row_instances", "ctas", "global_base", "starts",
+    "ends", "allocations", "cache", "shared_base", "shared_bytes", "shared_stride", "local_base", "local_bytes",
+    "symbols", "executed", "lanes", "parameters",
 )  # fmt: skip
 INDEX = {name: index for index, name in enumerate(FIELDS)}
 

@@ -19,15 +19,15 @@ _ELEMENTS = {
 WIDTH_TYPES = {"p": I1, "h": I16, "w": I32, "d": I64}
 
 
-class NotNative(Exception):
+class NotNativeError(Exception):
     """An instruction, or a form of one, that stays with the NumPy engine."""
 
 
 def element(kind: str) -> ir.Type:
-    """The scalar type of a PTX type; NotNative for one that is not handled."""
+    """The scalar type of a PTX type; NotNativeError for one that is not handled."""
     found = _ELEMENTS.get(kind)
     if found is None:
-        raise NotNative(kind)
+        raise NotNativeError(kind)
     return found
 
 

@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from backends.emulator.native.arithmetic import Emit
 from backends.emulator.native.block import NativeBlock
-from backends.emulator.native.types import I1, I8, I32, LANES, NotNative, iota, splat
+from backends.emulator.native.types import I1, I8, I32, LANES, NotNativeError, iota, splat
 
 Value = Any
 
@@ -16,7 +16,7 @@ Value = Any
 def _all_members(n: NativeBlock, operand: Any) -> None:
     """Only the common case: every lane is named, and every lane is there; else NumPy does the block."""
     if getattr(operand, "value", None) not in (-1, 0xFFFFFFFF):
-        raise NotNative("member mask")
+        raise NotNativeError("member mask")
     onward = n.ir.append_basic_block("whole")
     n.ir.cbranch(n.ir.icmp_unsigned("==", n.to_word(n.active), I32(0xFFFFFFFF)), onward, n.fault)
     n.ir.position_at_end(onward)

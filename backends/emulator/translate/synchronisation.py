@@ -166,5 +166,6 @@ def _copy(b: BlockBuilder, instruction: Instruction) -> None:
         is_predicate = getattr(rest[0], "type", "") == "pred"
         ignore, source_size = (b.read(rest[0], "pred"), "None") if is_predicate else ("None", b.read(rest[0], "u32"))
     b.effect(
-        f"S.copies.copy(F, {to}, {to_offset}, {origin}, {origin_offset}, {size.value}, {source_size}, {ignore}, {b.guard})"
+        f"S.copies.copy(F, {to}, {to_offset}, {origin}, {origin_offset}, {size.value}, {source_size}, {ignore},"
+        f" {b.guard})"
     )

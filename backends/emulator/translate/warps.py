@@ -57,7 +57,8 @@ def emit_redux(b: BlockBuilder, instruction: Instruction) -> None:
     kind = instruction.parts[-1]
     result = b.temporary()
     b.effect(
-        f"{result} = S.warps.reduce(F, {instruction.opcode!r}, {b.read(value, kind)}, {b.read(members, 'b32')}, {b.guard})"
+        f"{result} = S.warps.reduce(F, {instruction.opcode!r}, {b.read(value, kind)}, {b.read(members, 'b32')},"
+        f" {b.guard})"
     )
     b.write(target, kind, result)
 
