@@ -24,7 +24,7 @@ from backends.emulator.fronts import PARKED, Front, Mask, front_of, part_of
 from backends.emulator.geometry import Geometry
 from backends.emulator.matrix import Matrices
 from backends.emulator.mbarriers import MBarriers
-from backends.emulator.memory import GlobalSpace, LocalSpace, SharedSpace
+from backends.emulator.memory import GlobalSpace, LocalSpace, SharedSpace, Space
 from backends.emulator.observer import Observer
 from backends.emulator.program import Program
 from backends.emulator.schedule import Scheduler
@@ -93,7 +93,7 @@ class Batch:
         self.shared = shared
         self.memory = GlobalSpace(self, arena)
         local = LocalSpace(self, program.local_bytes)
-        spaces = {"global": self.memory, "shared": shared, "local": local}
+        spaces: dict[str, Space] = {"global": self.memory, "shared": shared, "local": local}
         self.access = Access(self, spaces)
         self.atomics = Atomics(self, spaces)
         self.scheduler = Scheduler(self)
@@ -111,9 +111,9 @@ class Batch:
         self.warpgroups = WarpgroupMultiplies(self, shared)
         self.tensor_memory = TensorMemory(self)
         self.tcgen05 = TensorCores(self, shared, self.tensor_memory)
-        # An odd number of warps in a row: with a power of two all registers of a warp would share few sets of the cache.
+        # An odd number of warps in a row: with a power of two a warp's registers would share few sets of the cache.
         self.row_instances = self.instances | 1
-        self.registers = {
+        self.registers: dict[str, NDArray[Any]] = {
             width: np.zeros((count, self.row_instances, WARP_LANES), REGISTER_TYPES[width])[:, : self.instances]
             for width, count in program.row_counts.items()
         }

@@ -97,7 +97,8 @@ class Emulator:
         nbytes = prod(shape) * np.dtype(dtype).itemsize
         if nbytes > buffer.nbytes:
             raise fail("bad-copy", f"{nbytes} bytes wanted of buffer `{buffer.label}` of {buffer.nbytes} bytes")
-        return self.arena.bytes(buffer.address, nbytes).view(dtype).reshape(shape).copy()
+        data: NDArray[Any] = self.arena.bytes(buffer.address, nbytes).view(dtype).reshape(shape).copy()
+        return data
 
     def launch(self, kernel: EmulatedKernel, config: LaunchConfig, arguments: Sequence[Argument]) -> LaunchResult:
         """Run a kernel; raises UserError for a launch that the driver would refuse."""
@@ -106,8 +107,8 @@ class Emulator:
         started = time.perf_counter()
         fault = None
         work = None
-        checks, counting = self._checks(kernel), self._counting(kernel, geometry)
         output: list[str] = []
+        checks, counting = self._checks(kernel), self._counting(kernel, geometry)
         try:
             work = run_launch(
                 kernel.loaded, self.arena, geometry, parameters, self.settings, config.cooperative,
@@ -142,20 +143,35 @@ class Emulator:
     def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
         static = kernel.loaded.program.static_shared_bytes
         shared = static + config.dynamic_shared_bytes
-        limit = _SHARED_KIB.get(kernel.architecture, 227) * 1024
-        rules = [
-            (min(config.grid) >= 1 and min(config.block) >= 1, f"grid {config.grid} or block {config.block} has an empty side"),
-            (prod(config.block) <= MAX_THREADS, f"a block of {prod(config.block)} threads, at most {MAX_THREADS} are allowed"),
-            (all(a <= b for a, b in zip(config.block, MAX_BLOCK, strict=True)), f"a block of {config.block}, at most {MAX_BLOCK} are allowed"),
-            (all(a <= b for a, b in zip(config.grid, MAX_GRID, strict=True)), f"a grid of {config.grid}, at most {MAX_GRID} are allowed"),
-            (shared <= limit, f"{shared} bytes of shared memory, {limit} are allowed on sm_{kernel.architecture}"),
-            (_fits_required(kernel.entry, config.block), f"a block of {config.block}, the kernel was compiled for {kernel.entry.attributes.required_threads or kernel.entry.attributes.max_threads}"),
-            (all(g % c == 0 for g, c in zip(config.grid, config.cluster, strict=True)), f"a grid of {config.grid} is no multiple of the cluster {config.cluster}"),
-        ]  # fmt: skip
-        for holds, message in rules:
+        for holds, message in _launch_rules(kernel.entry, config, kernel.architecture, shared):
             if not holds:
                 raise fail("bad-launch", f"kernel {kernel.name}: {message}", kernel.entry.place)
         return Geometry(config.grid, config.block, config.cluster, shared, config.dynamic_shared_bytes)
+
+
+def _launch_rules(
+    entry: Function, config: LaunchConfig, architecture: int, shared_bytes: int
+) -> list[tuple[bool, str]]:
+    """(whether it holds, what is said if it does not) of each rule for launches."""
+    grid, block, threads = config.grid, config.block, prod(config.block)
+    compiled_for = entry.attributes.required_threads or entry.attributes.max_threads
+    limit = _SHARED_KIB.get(architecture, 227) * 1024
+    return [
+        (min(grid) >= 1 and min(block) >= 1, f"grid {grid} or block {block} has an empty side"),
+        (threads <= MAX_THREADS, f"a block of {threads} threads, at most {MAX_THREADS} are allowed"),
+        (_is_within(block, MAX_BLOCK), f"a block of {block}, at most {MAX_BLOCK} are allowed"),
+        (_is_within(grid, MAX_GRID), f"a grid of {grid}, at most {MAX_GRID} are allowed"),
+        (shared_bytes <= limit, f"{shared_bytes} bytes of shared memory, {limit} are allowed on sm_{architecture}"),
+        (_fits_required(entry, block), f"a block of {block}, the kernel was compiled for {compiled_for}"),
+        (
+            all(g % c == 0 for g, c in zip(grid, config.cluster, strict=True)),
+            f"a grid of {grid} is no multiple of the cluster {config.cluster}",
+        ),
+    ]
+
+
+def _is_within(extent: tuple[int, int, int], limit: tuple[int, int, int]) -> bool:
+    return all(a <= b for a, b in zip(extent, limit, strict=True))
 
 
 def architecture_of(module: Module) -> int:

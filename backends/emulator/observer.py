@@ -70,14 +70,17 @@ class Observers(Observer):
         self.members = tuple(members)
 
     def block(self, front: Front, number: int) -> None:
+        """Tell all members."""
         for member in self.members:
             member.block(front, number)
 
     def guard(self, front: Front, index: int, guard: Mask) -> None:
+        """Tell all members."""
         for member in self.members:
             member.guard(front, index, guard)
 
     def branch(self, front: Front, taken: Mask) -> None:
+        """Tell all members."""
         for member in self.members:
             member.branch(front, taken)
 
@@ -85,37 +88,46 @@ class Observers(Observer):
         self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,
         values: Sequence[NDArray[Any]] | None = None,
     ) -> None:  # fmt: skip
+        """Tell all members."""
         for member in self.members:
             member.access(front, space, flat, nbytes, active, kind, values)
 
     def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
+        """Tell all members."""
         for member in self.members:
             member.barrier_arrive(front, identifier, threads, waits)
 
     def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
+        """Tell all members."""
         for member in self.members:
             member.barrier(identifier, fronts, done)
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
+        """Tell all members."""
         for member in self.members:
             member.mbarrier(front, event, words, lanes)
 
     def bytes_complete(self, words: Words, nbytes: NDArray[np.int64]) -> None:
+        """Tell all members."""
         for member in self.members:
             member.bytes_complete(words, nbytes)
 
     def phase_complete(self, words: Words) -> None:
+        """Tell all members."""
         for member in self.members:
             member.phase_complete(words)
 
     def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
+        """Tell all members."""
         for member in self.members:
             member.event(front, name, lanes, detail)
 
     def retire(self, front: Front) -> None:
+        """Tell all members."""
         for member in self.members:
             member.retire(front)
 
     def finish(self) -> None:
+        """Tell all members."""
         for member in self.members:
             member.finish()
