@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
+from backends.run.outcome import Outcome, Status
 from bench.mutations import Mutation, mutations
 from bench.sanitizer_cases import SUBJECTS, Prepared, prepare
-from backends.run.outcome import Outcome, Status
 
 HARMLESS = Path(__file__).with_name("harmless.toml")
 _LIMIT_S = 30.0
+# A bug of the arithmetic or of what is copied, which nothing but the comparison with the reference can find.
+_COMPARISON = "wrong-result"
 _RIGHT = (Status.PASSED, Status.FINDINGS)
 
 
@@ -59,8 +61,9 @@ def judged(prepared: Prepared, mutation: Mutation, completion: str, harmless: di
 
 
 def _rules(outcome: Outcome) -> tuple[str, ...]:
-    """Faults, findings, and refusals to load or launch; a spent budget finds nothing."""
+    """Findings, faults, refusals to load, at last the comparison of results; a spent budget finds nothing."""
     found = [f.rule for f in outcome.findings]
+    found += [_COMPARISON] if outcome.status == Status.WRONG_RESULT and not found else []
     if outcome.fault is not None and outcome.status not in (Status.TIMEOUT, Status.BUDGET_SPENT):
         found.append(outcome.fault.rule)
     return tuple(dict.fromkeys([*found, *(d.rule for d in outcome.diagnostics)]))
@@ -126,7 +129,8 @@ def summary(verdicts: list[Verdict], alarms: list[str]) -> str:
     right = [v for v in found if v.output == "right"]
     first = Counter(v.found_by[0] for v in found)
     lines = [
-        f"{len(bugs)} bugs in {len({v.kernel for v in bugs})} kernels: {len(found)} found, {len(bugs) - len(found)} missed;"
+        f"{len(bugs)} bugs in {len({v.kernel for v in bugs})} kernels: {len(found)} found,"
+        f" {len(bugs) - len(found)} missed;"
         f" {len(right)} of those found left the output right; {len(verdicts) - len(bugs)} edits were harmless",
         "first found by: " + ", ".join(f"{rule} {count}" for rule, count in first.most_common()),
         f"{len(alarms)} false alarms",

@@ -11,7 +11,8 @@ from backends.compilers.task import compile_task
 from backends.run.devices import DeviceOptions, open_device
 from backends.run.inputs import draw_inputs
 from backends.run.outcome import Outcome
-from backends.run.task import Case, _Run as Launch
+from backends.run.task import Case
+from backends.run.task import _Run as Launch
 from ir.task import load_task
 
 ROOT = Path(__file__).resolve().parent.parent / "kernels"
@@ -29,7 +30,8 @@ class Subject:
     variant: str = ""
 
     def __str__(self) -> str:
-        return " ".join(x for x in (self.task.removesuffix("/task.toml").removesuffix(".toml"), self.variant, self.target) if x)
+        name = self.task.removesuffix("/task.toml").removesuffix(".toml")
+        return " ".join(x for x in (name, self.variant, self.target) if x)
 
     def case(self) -> Case:
         """What `backends.run` runs."""
@@ -68,7 +70,9 @@ class Prepared:
     case: Case
     compiled: Compiled
 
-    def run(self, ptx: str, checks: tuple[str, ...] = ("all",), completion: str = "late", limit_s: float = 60.0) -> Outcome:
+    def run(
+        self, ptx: str, checks: tuple[str, ...] = ("all",), completion: str = "late", limit_s: float = 60.0
+    ) -> Outcome:
         """Run the kernel with this PTX in place of its own."""
         options = DeviceOptions(checks=checks, completion=completion, engine="numpy", time_limit_s=limit_s)
         launch = Launch(self.case, open_device("emulator", options), draw_inputs(self.case.task, self.case.sizes, 0))

@@ -7,12 +7,10 @@ than N commits after it. States of several predecessors join by the smaller numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from backends.emulator.checkers.registers import defined, registers_in, used
 from backends.emulator.liveness import successors
 from backends.emulator.program import Program
-from backends.ptx.syntax import Immediate, Instruction, Vector
+from backends.ptx.syntax import Immediate, Instruction
 
 _MAX_AGE = 16
 State = dict[str, tuple[int, int]]
@@ -21,20 +19,12 @@ Use = tuple[int, str, int]
 """(instruction, register, instruction that issued the product)."""
 
 
-@dataclass(frozen=True)
-class _Product:
-    accumulator: frozenset[str]
-    sources: frozenset[str]
-
-
-def _product(instruction: Instruction) -> _Product:
-    target, a = instruction.operands[:2]
-    sources = registers_in(a) if isinstance(a, Vector) else ()
-    return _Product(frozenset(r.name for r in registers_in(target)), frozenset(r.name for r in sources))
+def _accumulator(instruction: Instruction) -> list[str]:
+    return [r.name for r in registers_in(instruction.operands[0])]
 
 
 def premature_uses(program: Program) -> dict[int, list[Use]]:
-    """By block: instructions that read or write a register which a `wgmma` in flight writes, or write one it reads."""
+    """By block: instructions that read or write a register which a `wgmma` in flight writes."""
     if not any(i.base == "wgmma" for i in program.instructions):
         return {}
     count = len(program.blocks)
@@ -72,8 +62,7 @@ def _through(program: Program, number: int, state: State, found: list[Use] | Non
     for index in program.blocks[number]:
         instruction = program.instructions[index]
         if instruction.opcode.startswith("wgmma.mma_async"):
-            for name in _product(instruction).accumulator:
-                state[name] = (0, index)
+            state |= dict.fromkeys(_accumulator(instruction), (0, index))
         elif instruction.opcode.startswith("wgmma.commit_group"):
             state = {name: (min(age + 1, _MAX_AGE), site) for name, (age, site) in state.items()}
         elif instruction.opcode.startswith("wgmma.wait_group"):

@@ -2,7 +2,7 @@
 
 Time is the number of an event in the launch. An *agent* is a column: a warp itself, one of its asynchronous engines
 (`cp.async`, `wgmma`, bulk copies...), all earlier batches (`past`), or an mbarrier, for the copies that complete there.
-A warp's row has two planes: `SEEN`, what happened before its next instruction, and `FENCED`, the part of it that a proxy
+A warp's row has two planes: `SEEN`, what happened before its next instruction, and `FENCED`, the part that a proxy
 fence has made visible to asynchronous engines. Synchronisation joins rows, both planes at once.
 Source: Flanagan and Freund, FastTrack (PLDI 2009), for epochs; the PTX ISA's memory model for what orders what.
 """

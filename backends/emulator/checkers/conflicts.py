@@ -57,7 +57,7 @@ class Conflicts:
         self.synced = np.zeros((batch.instances, WARP_LANES), np.int32)
 
     def read(self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False) -> None:
-        """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, so that they do not race with strong ones."""
+        """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, which do not race with strong ones."""
         epochs = shadow.write[cells]
         self.require_written(shadow, who, cells)
         self._compare("read-after-write", shadow, who, cells, epochs, ordered)
@@ -141,7 +141,8 @@ class Conflicts:
     def _is_in_order(self, who: Actors) -> bool:
         """Whether the engine does what one warp issues in order."""
         agent = int(who.agent[0])
-        return who.is_async and agent < self.clocks.past and bool(self.clocks.in_order[agent // self.clocks.instances])
+        is_engine = who.is_async and agent < self.clocks.past
+        return is_engine and bool(self.clocks.in_order[agent // self.clocks.instances])
 
     def _synced(self, who: Actors) -> Array:
         lane = np.minimum(who.lane, WARP_LANES - 1)

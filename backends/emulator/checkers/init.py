@@ -62,28 +62,34 @@ class InitChecker(Observer):
             warp = int(missing[:, column].argmax())
             lane = int(front.full_mask()[warp].argmax())
             self.findings.add(
-                "uninitialised", f"register {self.names[row]} is read, and nothing has written it",
-                self.batch.program.site(index), self.batch.thread(front, (warp, lane)), count=int(missing[:, column].sum()),
-            )  # fmt: skip
+                "uninitialised",
+                f"register {self.names[row]} is read, and nothing has written it",
+                self.batch.program.site(index),
+                self.batch.thread(front, (warp, lane)),
+                count=int(missing[:, column].sum()),
+            )
 
     def access(
         self, front: Front, space: str, flat: NDArray[np.int64], nbytes: int, active: Mask | None, kind: str,
         values: Sequence[NDArray[Any]] | None = None,
     ) -> None:  # fmt: skip
         """Local memory, by bytes."""
+        del values
         if space != "local":
             return
         lanes = front.full_mask() if active is None else active
         places = flat[lanes][:, None] + np.arange(nbytes)
-        if kind == "load":
-            missing = ~self.local[places].all(axis=1)
-            if missing.any():
-                warp, lane = (int(x[missing][0]) for x in np.nonzero(lanes))
-                offset = int(flat[warp, lane]) % max(len(self.local) // (self.batch.instances * WARP_LANES), 1)
-                self.findings.add(
-                    "uninitialised", f"{nbytes} bytes at local address {offset:#x} are read, and nothing has written them",
-                    self.batch.program.site(self.batch.site), self.batch.thread(front, (warp, lane)),
-                    count=int(missing.sum()),
-                )  # fmt: skip
-        else:
+        if kind != "load":
             self.local[places] = True
+            return
+        missing = ~self.local[places].all(axis=1)
+        if missing.any():
+            warp, lane = (int(x[missing][0]) for x in np.nonzero(lanes))
+            offset = int(flat[warp, lane]) % max(len(self.local) // (self.batch.instances * WARP_LANES), 1)
+            self.findings.add(
+                "uninitialised",
+                f"{nbytes} bytes at local address {offset:#x} are read, and nothing has written them",
+                self.batch.program.site(self.batch.site),
+                self.batch.thread(front, (warp, lane)),
+                count=int(missing.sum()),
+            )

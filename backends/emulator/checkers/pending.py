@@ -41,7 +41,7 @@ _HAS_GROUPS = ("cp.async", "wgmma", "bulk")
 
 
 class _Engine:
-    """Commit groups of one sort by warp: `newest` is the group of the last operation, `waited` how many are complete."""
+    """Commit groups of one sort by warp: `newest` is that of the last operation, `waited` how many are complete."""
 
     def __init__(self, instances: int) -> None:
         self.count = np.zeros(instances, np.int64)
@@ -121,10 +121,9 @@ class PendingChecker(Observer):
             one = int(left[0])
             never = name in _HAS_GROUPS and engine.newest[one] >= engine.count[one]
             what = "never committed to a group" if never else "not waited for"
-            self.findings.add(
-                "not-waited-for", f"{_NAMES[name]} is {what} when its warp ends", self.batch.program.site(int(engine.site[one])),
-                self.batch.thread_at(one, 0), count=len(left),
-            )  # fmt: skip
+            site = self.batch.program.site(int(engine.site[one]))
+            message = f"{_NAMES[name]} is {what} when its warp ends"
+            self.findings.add("not-waited-for", message, site, self.batch.thread_at(one, 0), count=len(left))
             engine.newest[left] = -1
 
     # mbarriers
@@ -170,10 +169,8 @@ class PendingChecker(Observer):
         for word, known in self.objects.items():
             if known.unwaited_site >= 0:
                 address = word * 8 % self.batch.shared.stride_bytes
-                self.findings.add(
-                    "not-waited-for", f"no thread waits on the mbarrier at shared address {address:#x} after this bulk copy",
-                    self.batch.program.site(known.unwaited_site),
-                )  # fmt: skip
+                message = f"no thread waits on the mbarrier at shared address {address:#x} after this bulk copy"
+                self.findings.add("not-waited-for", message, self.batch.program.site(known.unwaited_site))
         due = self.batch.mbarriers.bytes_due(list(self.objects))
         for word, nbytes in zip(self.objects, due, strict=True):
             left = nbytes - self.objects[word].in_flight

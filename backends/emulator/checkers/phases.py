@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Phases:
-    """The objects of a batch, by their word index in its shared memory; each is an agent: the copies that complete at it.
+    """The objects of a batch, by their word index in shared memory; each is an agent: the copies that complete at it.
 
     `in_flight`: bytes of issued copies that have not come, per object.
     """

@@ -22,7 +22,7 @@ from backends.emulator.checkers.groups import Groups
 from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.releases import Places, Releases
-from backends.emulator.checkers.shadow import Shadow, SharedShadow
+from backends.emulator.checkers.shadow import SharedShadow
 from backends.emulator.checkers.sites import Order, granule_bytes, orders_of
 from backends.emulator.checkers.stored import Stored
 from backends.emulator.checkers.tensor_cores import TensorCoreAccesses
@@ -69,6 +69,7 @@ class RaceChecker(Observer):
         self, front: Front, space: str, flat: Array, nbytes: int, active: Mask | None, kind: str,
         values: Sequence[Array] | None = None,
     ) -> None:  # fmt: skip
+        """Shared and global memory, and the `cp.async` that writes the former."""
         order = self.orders[self.batch.site]
         shadow = {"shared": self.shared, "global": self.state.memory}.get(space)
         if shadow is None or order.is_constant:
@@ -89,10 +90,10 @@ class RaceChecker(Observer):
             stored = None if values is None else Stored(memory, places, values, front, active, shadow.granule)
             self.conflicts.write(shadow, who, cells, time, order.is_strong, stored)
         if order.is_strong:
-            self._synchronise(space, shadow, instance, lane, cells, order, kind, time)
+            self._synchronise(space, instance, lane, cells, order, kind, time)
 
     def _synchronise(
-        self, space: str, shadow: Shadow, instance: Array, lane: Array, cells: Array, order: Order, kind: str, time: int
+        self, space: str, instance: Array, lane: Array, cells: Array, order: Order, kind: str, time: int
     ) -> None:
         """A strong access may hand on, or find, what another warp has released."""
         repeated = np.repeat(instance, cells.shape[1])
@@ -105,6 +106,8 @@ class RaceChecker(Observer):
     # Barriers
 
     def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
+        """What the threads know is handed on when the barrier completes."""
+        del threads, waits
         ctas, rows = joined_by(self.batch.cta_of(front), self.clocks.released(front.indices(), self.log.now))
         pending = self.barriers.get(identifier)
         if pending is None:
@@ -116,6 +119,7 @@ class RaceChecker(Observer):
         self.barriers[identifier] = pending
 
     def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
+        """Those who waited learn what all who arrived knew."""
         pending = self.barriers[identifier]
         for front in fronts:
             ctas = self.batch.cta_of(front)
@@ -130,6 +134,7 @@ class RaceChecker(Observer):
         synced[instance] = np.where(lanes, self.log.now, synced[instance])
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
+        """An object is written by `init` and `inval`, read by all else; an arrival hands on, a wait learns."""
         warp, lane = np.nonzero(lanes)
         instance = front.indices()[warp]
         if not len(instance):
@@ -149,14 +154,17 @@ class RaceChecker(Observer):
             self.conflicts.synced[instance, lane] = time
 
     def bytes_complete(self, words: Words, nbytes: Array) -> None:
+        """Copies have come."""
         self.phases.bytes_complete(words, nbytes)
 
     def phase_complete(self, words: Words) -> None:
+        """What arrived in the phase is handed to those who wait."""
         self.phases.complete(words, self.log.now)
 
     # Everything else
 
     def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
+        """Commits, waits and fences; the rest goes to the engines that it is about."""
         instance = front.indices() if lanes is None else front.indices()[lanes.any(axis=1)]
         if not len(instance):
             return

@@ -1,8 +1,8 @@
 """Order through memory: what a release hands, by a place in memory, to the acquire that reads it.
 
-A *snapshot* is what a releasing warp knew. Each unit of memory has the snapshot of the last release to it; a read-modify-
-write keeps what the one before handed on (release sequence). A relaxed access counts with the fence before it (release)
-or after it (acquire). A snapshot of CTA scope reaches only its own CTA. Source: PTX ISA, memory consistency model.
+A *snapshot* is what a releasing warp knew. Each unit of memory has the snapshot of the last release to it; an atomic
+update keeps what the one before handed on (release sequence). A relaxed access counts with the fence before it
+(release) or after it (acquire). A snapshot of CTA scope reaches only its own CTA. Source: PTX ISA, memory consistency model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backends.emulator.checkers.sites import GPU_SCOPE, Order
 
 Array = NDArray[Any]
 _ANY_CTA = -1
-# Beyond so many places at once, all warps of the instruction share one snapshot: that orders too much, never too little.
+# Beyond so many places at once, all warps of an instruction share a snapshot: that orders too much, never too little.
 _MAX_EXACT_PLACES = 64
 
 
@@ -53,7 +53,7 @@ class Releases:
         self._pending: dict[int, Array] = {}
 
     def fence(self, instance: Array, scope: int, now: int) -> None:
-        """Warps execute a fence: what relaxed reads found before is acquired, what comes after hands on what is known."""
+        """Warps execute a fence: what relaxed reads found is acquired, what comes after hands on what is known."""
         for one in instance.tolist():
             pending = self._pending.pop(one, None)
             if pending is not None:

@@ -42,7 +42,8 @@ def lane_of(epochs: Array) -> Array:
 class Shadow:
     """Shadow of `cells` units of `1 << shift` bytes. Arrays are committed by the system when they are first touched.
 
-    `written_before`: units that held something before the launch; None for none. `write`: epoch of the last write. `recent`, `before`: epochs of the last read, and of the last by another agent.
+    `written_before`: units that held something before the launch; None for none. `write`: epoch of the last write.
+    `recent`, `before`: epochs of the last read, and of the last by another agent.
     """
 
     def __init__(self, name: str, base: int, nbytes: int, granule: int) -> None:
@@ -87,7 +88,7 @@ class Shadow:
             self._share(cells[lost], np.broadcast_to(epochs, cells.shape)[lost])
 
     def _share(self, cells: Array, epochs: Array) -> None:
-        """Several lanes read the same units at once: the second slot keeps one of another warp, or marks several lanes."""
+        """Several lanes read a unit at once: the second slot keeps one of another warp, or several lanes are marked."""
         winner = self.recent[cells]
         same = agent_of(winner) == agent_of(epochs)
         self.recent[cells[same]] = winner[same] | ALL_LANES
@@ -111,6 +112,7 @@ class SharedShadow(Shadow):
         self.reads = np.zeros((len(self.write), columns.shape[1]), np.int32)
 
     def note_write(self, cells: Array, epochs: Array) -> None:
+        """As above; all readers are forgotten."""
         super().note_write(cells, epochs)
         self.reads[cells] = 0
 

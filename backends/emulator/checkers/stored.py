@@ -38,7 +38,7 @@ class Stored:
         return differs
 
     def disagrees(self, access: Array, unit: Array, cells: Array) -> Array:
-        """Whether units of accesses get another value than the last access of this store to the same cells (n, units)."""
+        """Whether units of accesses get another value than by the last access of this store to the same cells."""
         flat = cells.reshape(-1)
         units = self._units().reshape(len(flat), self.granule)
         order = np.argsort(flat, kind="stable")

@@ -1,7 +1,7 @@
 """What `tcgen05` touches: products read tiles of shared memory and cells of tensor memory, loads and stores the latter.
 
-Tensor memory is followed by units of 16 lanes and one column. Products and copies of one thread happen in order, so they
-never race with each other; everything else needs `tcgen05.wait` (by the warp that issued a load or store) or
+Tensor memory is followed by units of 16 lanes and one column. Products and copies of one thread happen in order, so
+they never race with each other; everything else needs `tcgen05.wait` (by the warp that issued a load or store) or
 `tcgen05.commit` and a wait on its mbarrier (for products and copies).
 """
 
@@ -88,7 +88,8 @@ class TensorCoreAccesses:
         self.conflicts.write(self.cells, who, target, time)
 
     def _read_tile(
-        self, who: Actors, ctas: Array, word: int, rows: int, depth_bytes: int, element_bytes: int, k_major: bool, time: int
+        self, who: Actors, ctas: Array, word: int, rows: int, depth_bytes: int, element_bytes: int, k_major: bool,
+        time: int,
     ) -> None:  # fmt: skip
         try:
             units = matrix_units(decode_tcgen05(word), rows, depth_bytes, element_bytes, k_major)

@@ -37,7 +37,8 @@ _WORDS = {
 }
 _ENGINES = {
     "cp.async": "cp.async", "wgmma": "wgmma", "bulk-read": "a bulk copy from shared memory",
-    "bulk-write": "a bulk copy to global memory", "tcgen05": "tcgen05", "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st", "mbarrier": "a bulk copy (TMA)",
+    "bulk-write": "a bulk copy to global memory", "tcgen05": "tcgen05",
+    "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st", "mbarrier": "a bulk copy (TMA)",
     "past": "a CTA of an earlier batch",
 }  # fmt: skip
 _WAITS = {
@@ -56,7 +57,8 @@ def describe(conflict: Conflict, batch: Batch, clocks: Clocks) -> str:
     was, now = _WORDS[conflict.rule]
     before = _actor(clocks, conflict.other_agent, conflict.other_lane, batch)
     after = _actor(clocks, conflict.agent, conflict.lane, batch)
-    return f"{place_of(batch, conflict.space, conflict.offset)} {was} by {before}, {now} by {after}, {_missing(conflict, batch, clocks)}"
+    place, missing = place_of(batch, conflict.space, conflict.offset), _missing(conflict, batch, clocks)
+    return f"{place} {was} by {before}, {now} by {after}, {missing}"
 
 
 def _actor(clocks: Clocks, agent: int, lane: int, batch: Batch) -> str:
@@ -64,7 +66,8 @@ def _actor(clocks: Clocks, agent: int, lane: int, batch: Batch) -> str:
     if kind != "generic":
         return _ENGINES[kind]
     lanes = "" if lane == ALL_LANES else f" lane {lane}"
-    return f"warp {agent // batch.ctas}{lanes} of CTA {batch.geometry.cta_position(int(batch.numbers[agent % batch.ctas]))}"
+    position = batch.geometry.cta_position(int(batch.numbers[agent % batch.ctas]))
+    return f"warp {agent // batch.ctas}{lanes} of CTA {position}"
 
 
 def _missing(conflict: Conflict, batch: Batch, clocks: Clocks) -> str:
