@@ -18,6 +18,7 @@ _FLOATS = {
     "f32": "fp32", "f32x2": "fp32", "tf32": "fp32", "f64": "fp64", "f16": "fp16", "f16x2": "fp16", "bf16": "fp16",
     "bf16x2": "fp16",
 }  # fmt: skip
+_AROUND_PRODUCTS = ("wmma", "wgmma", "tcgen05")
 _OPERATIONS = {"ld": "ld", "ldu": "ld", "ldmatrix": "ld", "st": "st", "stmatrix": "st", "atom": "atom", "red": "red"}
 _LETTERS = {"fp32": "f", "fp16": "h", "fp64": "d"}
 _ARITHMETIC = {"add": "add", "sub": "add", "mul": "mul", "fma": "fma", "mad": "fma"}
@@ -38,7 +39,6 @@ _PIPES = _table({
     " createpolicy discard applypriority multimem fence membar",
     "cbu": "bra brx ret exit call trap brkpt nanosleep elect pragma",
     "adu": "bar barrier griddepcontrol setmaxnreg",
-    "tensor": "mma wgmma tcgen05",
 })  # fmt: skip
 _CLASSES = _table({
     "integer": "add sub addc subc mul mad mad24 mul24 madc min max abs neg sad set setp slct selp div rem dp4a dp2a"
@@ -94,8 +94,9 @@ def traits(opcode: str) -> Traits:
     weight = 2 if parts[-1].endswith("x2") else 1
     if base == "cvt":
         return Traits(_conversion_pipe(parts), ("conversion",))
-    if base == "wmma":
-        return Traits("lsu", ("memory",))
+    if base in _AROUND_PRODUCTS:
+        moves = "load" in parts or "store" in parts or any(p in ("ld", "st", "cp") for p in parts)
+        return Traits("lsu" if moves else "cbu", ("memory" if moves else "misc",))
     if base in _ARITHMETIC and kind:
         letter = _LETTERS[kind]
         return Traits(_FLOAT_PIPES[kind], (letter + _ARITHMETIC[base], kind), weight)
