@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backends.emulator.batch import Batch
 
 Array = NDArray[np.generic]
-_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
 # The widest element that NumPy moves at once; wider vectors are several accesses.
 _MAX_UNIT_BYTES = 16
 

@@ -44,7 +44,15 @@ def update_of(operation: str, kind: str) -> Update | None:
 
 def _compare_and_swap(old: Array, value: Array, new: Array | None) -> Array:
     assert new is not None
-    return np.where(old == value, new, old)
+    return np.where(_equal(old, value), new, old)
+
+
+def _equal(one: Array, other: Array) -> Array:
+    """Whether bits are equal; items of 16 bytes are held as complex numbers, and are none."""
+    if one.dtype.kind != "c":
+        return np.asarray(one == other)
+    halves = (np.ascontiguousarray(x).view(np.uint64).reshape(*x.shape, 2) for x in (one, other))
+    return np.asarray(np.equal(*halves).all(axis=-1))
 
 
 def _spellings(operation: str, kind: str) -> list[str]:

@@ -30,6 +30,7 @@ from backends.emulator.program import Program
 from backends.emulator.schedule import Scheduler
 from backends.emulator.spaces import GLOBAL_BASE, LOCAL_BASE, SHARED_BASE, WARP_LANES
 from backends.emulator.tcgen05 import TensorCores
+from backends.emulator.tensor_maps import TensorMaps
 from backends.emulator.tensor_memory import TensorMemory
 from backends.emulator.warps import Warps
 from backends.emulator.wgmma import WarpgroupMultiplies
@@ -107,6 +108,7 @@ class Batch:
         self.matrices = Matrices(self, spaces)
         self.warps = Warps(self)
         self.externals = Externals(self)
+        self.tensor_maps = TensorMaps(self)
         self.convergence = Convergence(self)
         self.warpgroups = WarpgroupMultiplies(self, shared)
         self.tensor_memory = TensorMemory(self)

@@ -68,6 +68,8 @@ class ClusterBarrier:
 
     def recheck(self) -> None:
         """Let the clusters go on in which every thread has arrived or ended."""
+        if not self._arrived.any():
+            return
         batch = self.batch
         missing = batch.alive & ~self._arrived
         full = ~self._of_clusters(missing) & self._of_clusters(self._arrived)

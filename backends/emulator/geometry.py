@@ -121,10 +121,13 @@ class Geometry:
             "%envreg2": lambda: self.workspace & 0xFFFF_FFFF,
         }
         reader = values.get(base)
-        if reader is None:
-            # Clocks are written by the instruction that reads them.
-            return np.zeros(1, np.uint64)
-        return np.asarray(reader(), np.int64)
+        # Clocks are read anew by each instruction.
+        return np.zeros(1, np.int64) if reader is None else np.asarray(reader(), np.int64)
+
+
+def is_known(name: str) -> bool:
+    """Whether the device has a special register: those of `Geometry`, and no performance counters (`%pm0`)."""
+    return name.partition(".")[0] in _KNOWN
 
 
 def _position(number: int, extent: Extent) -> Extent:
@@ -134,3 +137,11 @@ def _position(number: int, extent: Extent) -> Extent:
 
 def _coordinate(number: NDArray[Any], extent: Extent, axis: int) -> NDArray[Any]:
     return number // prod(extent[:axis]) % extent[axis]
+
+
+_KNOWN = frozenset({
+    "%tid", "%ntid", "%ctaid", "%nctaid", "%laneid", "%warpid", "%nwarpid", "%smid", "%nsmid", "%gridid",
+    "%lanemask_eq", "%lanemask_le", "%lanemask_lt", "%lanemask_ge", "%lanemask_gt", "%dynamic_smem_size",
+    "%total_smem_size", "%is_explicit_cluster", "%clusterid", "%nclusterid", "%cluster_ctaid", "%cluster_nctaid",
+    "%cluster_ctarank", "%cluster_nctarank", "%envreg1", "%envreg2",
+})  # fmt: skip

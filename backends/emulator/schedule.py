@@ -196,6 +196,9 @@ class Scheduler:
             if batch.observer is not None:
                 batch.observer.finish()
             batch.agents.finish()
+            leak = batch.tensor_memory.leak()
+            if leak is not None:
+                raise LaunchFault(leak)
             return False
         raise LaunchFault(self._deadlock())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from backends.emulator.clocks import CLOCKS
 from backends.emulator.native.state import State
 from backends.emulator.native.types import (
     BROADCAST,
@@ -222,6 +223,8 @@ class NativeBlock:
 
     def _symbol(self, symbol: Symbol, scalar: ir.Type) -> Value:
         name = symbol.name
+        if name in CLOCKS:
+            raise NotNativeError("clock")
         if name in self.program.rows:
             return self.cast(self._narrowed(self.row_value(self.program.rows[name]), scalar), scalar)
         if name == "WARP_SZ":

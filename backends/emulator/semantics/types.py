@@ -41,6 +41,7 @@ _STORAGE = {
     "f64": "float64",
     "bf16": "uint16",
     "tf32": "float32",
+    "b128": "complex128",  # 16 bytes as one item; never used as a number
     **{
         f"{sign}{bits}": f"{kind}{bits}"
         for sign, kind in zip("bus", ("uint", "uint", "int"), strict=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from backends.emulator.clocks import CLOCKS
+from backends.emulator.clocks import expression as clock
+from backends.emulator.geometry import is_known
 from backends.emulator.program import Program, Row, bits_of, unsupported
 from backends.emulator.semantics.table import storage
 from backends.emulator.translate.block import Block, View
@@ -217,6 +220,10 @@ class BlockBuilder:
 
     def _read_symbol(self, symbol: Symbol, dtype: np.dtype[Any]) -> str:
         name = symbol.name
+        if name in CLOCKS:
+            return clock(name, f"uint{8 * dtype.itemsize}", self.index - self.program.blocks[self.number].start)
+        if name in self.program.specials and not is_known(name):
+            raise self.refuse(f"the special register `{name}`")
         if name in self.program.rows:
             return self._read_register(name, dtype)
         if name in self.program.shared and self.program.uses_clusters:

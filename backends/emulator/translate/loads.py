@@ -44,7 +44,7 @@ def emit_load(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands[:2]
     kind, count = element_of(b, instruction)
     size = max(bits_of(kind) // 8, 1)
-    if size > 8:
+    if size > 16:
         raise b.refuse(f"elements of type `{kind}`")
     address, offset = b.address(source)
     items = b.items(target)
@@ -69,7 +69,7 @@ def emit_store(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands[:2]
     kind, count = element_of(b, instruction)
     size = max(bits_of(kind) // 8, 1)
-    if size > 8:
+    if size > 16:
         raise b.refuse(f"elements of type `{kind}`")
     address, offset = b.address(target)
     values = _values(b, source, size)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from backends.emulator.fronts import Front
 from backends.emulator.program import bits_of
-from backends.emulator.spaces import LOCAL_BASE, SHARED_BASE
+from backends.emulator.spaces import LOCAL_BASE, SHARED_BASE, WARP_LANES
 from backends.emulator.translate.builder import BlockBuilder
 from backends.ptx.syntax import Instruction, Vector
 
@@ -17,12 +20,32 @@ def emit_mov(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands
     kind = instruction.parts[-1]
     kind = "pred" if kind == "pred" else f"b{bits_of(kind)}"
-    if isinstance(source, Vector):
+    if kind == "b128" and isinstance(source, Vector):
+        low, high = (b.read(item, "b64") for item in b.items(source))
+        b.write(target, kind, f"{b.use(joined, 'joined')}(F, {low}, {high})")
+    elif kind == "b128" and isinstance(target, Vector):
+        halves = b.temporary()
+        b.line(f"{halves} = {b.use(halves_of, 'halves')}({b.read(source, kind)})")
+        for index, item in enumerate(b.items(target)):
+            b.write(item, "b64", f"{halves}[..., {index}]")
+    elif isinstance(source, Vector):
         _pack(b, instruction, kind)
     elif isinstance(target, Vector):
         _unpack(b, instruction, kind)
     else:
         b.write(target, kind, b.read(source, kind))
+
+
+def joined(front: Front, low: Any, high: Any) -> Any:
+    """Two 64-bit halves as items of 16 bytes, shape (n, 32)."""
+    halves = np.empty((front.n, WARP_LANES, 2), np.uint64)
+    halves[..., 0], halves[..., 1] = low, high
+    return halves.view(np.complex128)[..., 0]
+
+
+def halves_of(items: Any) -> Any:
+    """Items of 16 bytes (n, 32) as their 64-bit halves (n, 32, 2), copied."""
+    return np.array(items).view(np.uint64).reshape(*items.shape, 2)
 
 
 def _pack(b: BlockBuilder, instruction: Instruction, kind: str) -> None:

@@ -17,6 +17,7 @@ from backends.emulator.translate import (
     moves,
     synchronisation,
     tcgen05,
+    tensor_maps,
     warpgroup,
     warps,
 )
@@ -66,6 +67,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "cp.async.bulk": bulk.emit_bulk,
     "cp.reduce.async.bulk": bulk.emit_bulk,
     "wgmma": warpgroup.emit_wgmma,
+    "tensormap": tensor_maps.emit_tensormap,
     "tcgen05": tcgen05.emit_tcgen05,
     "shfl": warps.emit_shuffle,
     "vote": warps.emit_vote,
