@@ -88,7 +88,8 @@ def _agree(one: Array, other: Array) -> bool:
 def _patterns(flat: Array, active: Mask | None) -> Array:
     """Addresses (n, 32) relative to the row of banks of each warp's lowest, -1 for idle lanes."""
     if active is None:
-        return flat - (flat.min(axis=1, keepdims=True) & -_ROW_BYTES)
+        relative: Array = flat - (flat.min(axis=1, keepdims=True) & -_ROW_BYTES)
+        return relative
     lowest = np.where(active, flat, np.iinfo(np.int64).max).min(axis=1, keepdims=True)
-    relative: Array = np.where(active, flat - (lowest & -_ROW_BYTES), _IDLE)
+    relative = np.where(active, flat - (lowest & -_ROW_BYTES), _IDLE)
     return relative

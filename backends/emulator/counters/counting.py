@@ -18,7 +18,7 @@ from backends.emulator.counters.classify import Traits, traits
 from backends.emulator.counters.executed import Executed
 from backends.emulator.counters.metrics import METRICS
 from backends.emulator.counters.sizes import CacheSizes
-from backends.emulator.counters.stream import Stream
+from backends.emulator.counters.stream import CACHE_COLUMNS, Stream
 from backends.emulator.counters.sums import Sums
 from backends.emulator.counters.watch import Watch, Watched
 from backends.emulator.geometry import Geometry
@@ -139,7 +139,8 @@ class _Result:
             "thread_operations": on,
             "tensor_ops": bool((apart & dynamic).any()),
         }
-        partial = counting.every.ctas != counting.seen.ctas
+        partial = counting.every.ctas != counting.seen.ctas or counting.watched.stream.is_sampled
+        flags |= {name: flags[name] or partial for name in CACHE_COLUMNS if name != "l1_sectors"}
         return {**flags, "written_back_sectors": partial, "dirty_sectors": partial}
 
     @cached_property
@@ -149,10 +150,9 @@ class _Result:
         seen = sum(float(stream.columns[name].sum()) for name in (_WRITES, "l2_atomic_sectors"))
         every = sum(float(self.columns[name].sum()) for name in (_WRITES, "l2_atomic_sectors"))
         scale = every / seen if seen else 0.0
-        dirty = stream.l2.dirty_sectors()
         return {
             "warps_launched": float(-(-counting.geometry.threads // 32) * counting.every.ctas),
-            "written_back_sectors": stream.l2.written_back * scale, "dirty_sectors": dirty * scale,
+            "written_back_sectors": stream.written_back * scale, "dirty_sectors": stream.dirty_sectors * scale,
         }  # fmt: skip
 
 
