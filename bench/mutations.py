@@ -20,12 +20,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mutation:
-    """One planted bug: the rule, the line of the PTX, and the whole new text."""
+    """One planted bug: the rule, the line of the PTX, and the whole new text.
+
+    `probe`: the text with a `trap` in place of the instruction, which tells whether it is executed at all.
+    """
 
     rule: str
     line: int
     before: str
     ptx: str
+    probe: str
 
     def __str__(self) -> str:
         return f"{self.rule} @{self.line}"
@@ -109,10 +113,11 @@ def mutations(ptx: str) -> Iterator[Mutation]:
             if new is None or _is_comment(ptx, match.start()):
                 continue
             start, end = match.span()
+            probe = ptx[:start] + "trap;" + ptx[end:]
             # A guard before an instruction that is gone would be left alone.
             start = start if new else _with_guard(ptx, start)
             line = ptx.count("\n", 0, match.start()) + 1
-            yield Mutation(rule.name, line, " ".join(match[0].split()), ptx[:start] + new + ptx[end:])
+            yield Mutation(rule.name, line, " ".join(match[0].split()), ptx[:start] + new + ptx[end:], probe)
 
 
 def _is_comment(ptx: str, position: int) -> bool:

@@ -75,12 +75,18 @@ def _output(outcome: Outcome) -> str:
     return "wrong" if outcome.status == Status.WRONG_RESULT else "none"
 
 
-def chosen(ptx: str, each: int) -> Iterator[Mutation]:
-    """At most `each` places of every rule, evenly spread."""
-    for _, group in groupby(mutations(ptx), key=lambda m: m.rule):
+def chosen(prepared: Prepared, each: int) -> Iterator[Mutation]:
+    """At most `each` places of every rule, evenly spread, of the instructions that are executed."""
+    for _, group in groupby(mutations(prepared.compiled.ptx), key=lambda m: m.rule):
         places = list(group)
         step = max(len(places) / each, 1.0)
-        yield from (places[int(i * step)] for i in range(min(each, len(places))))
+        spread = [places[int(i * step)] for i in range(min(each, len(places)))]
+        yield from (place for place in spread if _is_executed(prepared, place))
+
+
+def _is_executed(prepared: Prepared, mutation: Mutation) -> bool:
+    fault = prepared.run(mutation.probe, checks=("none",), limit_s=_LIMIT_S).fault
+    return fault is not None and fault.rule == "trap"
 
 
 def explained() -> dict[tuple[str, str], str]:
@@ -109,7 +115,7 @@ def measured(only: str, each: int, completion: str) -> tuple[list[Verdict], list
             continue
         prepared = prepare(subject)
         alarms += clean(prepared)
-        for mutation in chosen(prepared.compiled.ptx, each):
+        for mutation in chosen(prepared, each):
             verdict = judged(prepared, mutation, completion, harmless)
             verdicts.append(verdict)
             print(row(verdict), flush=True)

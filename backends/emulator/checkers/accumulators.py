@@ -34,9 +34,7 @@ def premature_uses(program: Program) -> dict[int, list[Use]]:
     while todo:
         number = todo.pop()
         state = _through(program, number, dict(into[number] or {}), None)
-        for target in successors(program, number):
-            if target < count and _join(into, target, state):
-                todo.append(target)
+        todo += [target for target in successors(program, number) if target < count and _join(into, target, state)]
     found: dict[int, list[Use]] = {}
     for number in range(count):
         if into[number] is not None:

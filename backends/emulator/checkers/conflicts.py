@@ -73,7 +73,6 @@ class Conflicts:
         epochs = shadow.write[cells]
         matters = stored.changes if stored else None
         self._compare("write-after-write", shadow, who, cells, epochs, ordered, matters)
-        self._compare_fenced(shadow, who, cells, epochs)
         if isinstance(shadow, SharedShadow):
             self._compare_readers(shadow, who, cells, ordered)
         else:
@@ -83,10 +82,6 @@ class Conflicts:
         shadow.note_write(cells, mine)
         if stored is not None and not ordered:
             self._compare_lanes(shadow, who, cells, mine, stored)
-
-    def require_fenced(self, shadow: Shadow, who: Actors, cells: Array) -> None:
-        """An asynchronous engine uses units that threads wrote, without a conflict of its own."""
-        self._compare_fenced(shadow, who, cells, shadow.write[cells])
 
     def reader_of(self, who: Actors) -> Array:
         """Index of each agent among the readers of its cluster's shared memory."""
@@ -154,7 +149,10 @@ class Conflicts:
         return np.where(epochs < start, self.clocks.past, agent_of(epochs)) if start else agent_of(epochs)
 
     def _compare_fenced(self, shadow: Shadow, who: Actors, cells: Array, epochs: Array) -> None:
-        """What an asynchronous engine finds must have been fenced if a thread, or `cp.async`, wrote it."""
+        """What an asynchronous engine reads must have been fenced if a thread, or `cp.async`, wrote it.
+
+        What it overwrites need not: compilers leave that fence out (after `tcgen05.alloc`, `mbarrier.init`).
+        """
         if not who.is_async:
             return
         time, agent = epochs >> TIME_SHIFT, self._agent(epochs)

@@ -101,9 +101,6 @@ class Engines:
             if sources is not None:
                 self.conflicts.read(self.memory, who, sources[index], time)
             self.conflicts.write(self.shared, who, self._cells(self.shared, place[None]), time)
-            # The engine completes bytes at the object, so it must see how a thread initialised it.
-            word = copy.word[index : index + 1] * 8
-            self.conflicts.require_fenced(self.shared, who, self.shared.cells(word, 8))
 
     def _store(self, front: Front, lanes: Mask, copy: TensorCopy | RunCopy) -> None:
         """Out of shared memory: complete when a wait for its bulk group is."""

@@ -153,24 +153,23 @@ class PendingChecker(Observer):
             if known is not None and known.in_flight > 0:
                 self._mismatch(
                     word,
-                    f"a phase completes while {known.in_flight} bytes of copies are on their way: expect_tx announced too few",
+                    f"a phase completes while {known.in_flight} bytes of copies are on their way:"
+                    " expect_tx announced too few",
                 )
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
-        """A wait sees the copies before it."""
+        """A wait sees the copies before it; an object that is given up is memory like any other."""
         del front, lanes
-        if event == "wait":
-            for word in np.unique(words).tolist():
-                if word in self.objects:
-                    self.objects[word].unwaited_site = -1
+        for word in (w for w in np.unique(words).tolist() if w in self.objects):
+            if event == "wait":
+                self.objects[word].unwaited_site = -1
+            elif event == "inval":
+                self._tell_unwaited(word, self.objects.pop(word))
 
     def finish(self) -> None:
         """Loads that nobody waited for, and bytes that were announced and never came."""
         for word, known in self.objects.items():
-            if known.unwaited_site >= 0:
-                address = word * 8 % self.batch.shared.stride_bytes
-                message = f"no thread waits on the mbarrier at shared address {address:#x} after this bulk copy"
-                self.findings.add("not-waited-for", message, self.batch.program.site(known.unwaited_site))
+            self._tell_unwaited(word, known)
         due = self.batch.mbarriers.bytes_due(list(self.objects))
         for word, nbytes in zip(self.objects, due, strict=True):
             left = nbytes - self.objects[word].in_flight
@@ -179,6 +178,12 @@ class PendingChecker(Observer):
                     f"{left} bytes announced and not copied" if left > 0 else f"{-left} bytes copied and not announced"
                 )
                 self._mismatch(word, f"{words} when the CTA ends")
+
+    def _tell_unwaited(self, word: int, known: _Object) -> None:
+        if known.unwaited_site >= 0:
+            address = word * 8 % self.batch.shared.stride_bytes
+            message = f"no thread waits on the mbarrier at shared address {address:#x} after this bulk copy"
+            self.findings.add("not-waited-for", message, self.batch.program.site(known.unwaited_site))
 
     def _mismatch(self, word: int, what: str) -> None:
         address = word * 8 % self.batch.shared.stride_bytes

@@ -189,10 +189,9 @@ class RaceChecker(Observer):
 
     def _fence(self, instance: Array, opcode: str) -> None:
         parts = opcode.split(".")
-        # `fence.mbarrier_init` tells engines of initialised objects; that it tells of nothing else is not followed.
-        if "proxy" in parts or "mbarrier_init" in parts:
+        if "proxy" in parts:
             self.clocks.fence_proxy(instance, self.log.now)
-        else:
+        elif "mbarrier_init" not in parts:
             self.releases.fence(instance, self.orders[self.batch.site].scope, self.log.now)
 
     def _arrive_after_copies(self, front: Front, lanes: Mask | None, words: Words) -> None:

@@ -2,7 +2,8 @@
 
 A *snapshot* is what a releasing warp knew. Each unit of memory has the snapshot of the last release to it; an atomic
 update keeps what the one before handed on (release sequence). A relaxed access counts with the fence before it
-(release) or after it (acquire). A snapshot of CTA scope reaches only its own CTA. Source: PTX ISA, memory consistency model.
+(release) or after it (acquire). A snapshot of CTA scope reaches only its own CTA.
+Source: PTX ISA, memory consistency model.
 """
 
 from __future__ import annotations

@@ -151,7 +151,6 @@ ld.shared.b32 %r7, [smem+1024];
             (_WAIT, "", "read-after-write"),
             (_WAIT, "", "not-waited-for"),
             (_WAIT, _WAIT.replace("], 0", "], 1"), "read-after-write"),
-            ("fence.proxy.async;", "", "proxy-fence"),
             ("bar.sync 0;", "", "read-after-write"),
             ("_, [smem+4096], 1024", "_, [smem+4096], 2048", "deadlock"),
             ("_, [smem+4096], 1024", "_, [smem+4096], 512", "bytes-mismatch"),
