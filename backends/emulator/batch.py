@@ -34,6 +34,7 @@ from backends.emulator.tensor_maps import TensorMaps
 from backends.emulator.tensor_memory import TensorMemory
 from backends.emulator.warps import Warps
 from backends.emulator.wgmma import WarpgroupMultiplies
+from backends.emulator.wmma import WarpMatrices
 from backends.findings import Finding, Thread
 
 REGISTER_TYPES = {"p": np.bool_, "h": np.uint16, "w": np.uint32, "d": np.uint64, "q": np.complex128}
@@ -106,6 +107,7 @@ class Batch:
         self.copies = Copies(self, self.memory, shared)
         self.bulk = BulkCopies(self, self.memory, shared)
         self.matrices = Matrices(self, spaces)
+        self.warp_matrices = WarpMatrices(self)
         self.warps = Warps(self)
         self.externals = Externals(self)
         self.tensor_maps = TensorMaps(self)

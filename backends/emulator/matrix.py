@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.memory import Flat, Space
 from backends.emulator.spaces import WARP_LANES
+from backends.emulator.tensor.elements import decode, encode
 from backends.emulator.tensor.fragments import Fragment
 from backends.emulator.tensor.multiply import multiply, multiply_bits
 
@@ -42,10 +43,7 @@ class MatrixMultiply:
         matrices = self.a.gather(left), self.b.gather(right), self.c.gather(addend)
         if self.operation:
             return self.d.scatter(multiply_bits(*matrices, self.operation))
-        a_type, b_type, c_type, d_type = self.types
-        product = multiply(matrices[0], a_type, matrices[1], b_type, matrices[2], d_type, saturate=self.saturate)
-        assert c_type == d_type
-        return self.d.scatter(product)
+        return self.d.scatter(self._product(*matrices))
 
     def apply_tiles(self, a: Tiles, b: Tiles, c: Tiles) -> Array:
         """`apply` on grids of tiles: A by (i, k), B by (k, j), C by (i, j); registers of D by (i, j, register, n, lane)."""
@@ -55,11 +53,14 @@ class MatrixMultiply:
         if self.operation:
             product = multiply_bits(*matrices, self.operation)
         else:
-            a_type, b_type, _, d_type = self.types
-            product = multiply(
-                matrices[0], a_type, matrices[1], b_type, matrices[2], d_type, saturate=self.saturate
-            )
+            product = self._product(*matrices)
         return self.d.scatter_tiles(product, (len(c), len(c[0])))
+
+    def _product(self, a: Array, b: Array, c: Array) -> Array:
+        """Bits of D; an addend of another type than D's is converted first, which is exact or what the ISA rounds."""
+        a_type, b_type, c_type, d_type = self.types
+        addend = c if c_type == d_type else encode(decode(c, c_type), d_type)
+        return multiply(a, a_type, b, b_type, addend, d_type, saturate=self.saturate)
 
 
 def _tiled(tiles: Tiles, fragment: Fragment, n: int) -> Array:

@@ -20,6 +20,7 @@ from backends.emulator.translate import (
     tensor_maps,
     warpgroup,
     warps,
+    wmma,
 )
 from backends.emulator.translate.block import Block
 from backends.emulator.translate.builder import BlockBuilder
@@ -76,6 +77,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "elect": warps.emit_elect,
     "activemask": warps.emit_activemask,
     "mma": matrix.emit_mma,
+    "wmma": wmma.emit_wmma,
     "ldmatrix": matrix.emit_ldmatrix,
     "stmatrix": matrix.emit_stmatrix,
 }
