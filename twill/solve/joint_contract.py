@@ -104,7 +104,7 @@ def first_open(instance: Instance, core: Core, low: int, high: int, stages: int,
     first, ii, step = low, low, max(1, low // 64)
     last = high + 1
     while ii < last:
-        if _refuted(instance, core, ii, stages, limits):
+        if core_refutes(instance, core, ii, stages, limits):
             limits.progress(f"II {ii}: refuted by {core} alone")
             first = ii + 1
         else:
@@ -114,7 +114,8 @@ def first_open(instance: Instance, core: Core, low: int, high: int, stages: int,
     return last
 
 
-def _refuted(instance: Instance, core: Core, ii: int, stages: int, limits: Limits) -> bool:
+def core_refutes(instance: Instance, core: Core, ii: int, stages: int, limits: Limits) -> bool:
+    """Whether the core alone, with at most so many stages, has no schedule at `ii`; False where that stays open."""
     problem = contracted(instance, core, ii)
     if problem is None:
         return True

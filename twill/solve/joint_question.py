@@ -74,6 +74,13 @@ class Questions:
         refuted = any(a.refuted and a.settles for a in answers)
         return Verdict(found, refuted, fruitless=fruitless, relaxed_fits=fits)
 
+    def settle(self, ii: int, whole: Scope) -> Verdict:
+        """Refute `whole`, with and without groups side by side, or find a schedule in it: all the time there is."""
+        relaxed = Task("relaxed", lambda: base_model(self.instance, ii, whole.length, anchored=True), False)
+        answers = race([[Task("proof", self._asked(ii, whole, True, None))], [relaxed]], self.limits)
+        found = next((a.solution for a in answers if a.solution is not None and a.task is not relaxed), None)
+        return Verdict(found, any(a.refuted for a in answers))
+
     def crossings(self, solution: Solution, scope: Scope, look: float | None) -> Verdict:
         """Fewest edges between groups in the scope."""
 

@@ -188,7 +188,7 @@ class Search:
 
         What is to be refuted is every schedule up to the cap; what is looked for are short ones with few groups.
         """
-        whole = Scope(self._horizon(ii), self.most_groups)
+        whole = Scope(self.horizon(ii), self.most_groups)
         finds, fits = self._scopes(ii, whole), False
         asked = self.refuter_first
         if asked and self._refuted_otherwise(ii, _QUICK_EFFORT):
@@ -225,7 +225,7 @@ class Search:
         ii = min(self.most_ii, max(self.known.bounds["ii"], self.chain))
         counts = range(self.few_groups, min(self.most_groups, self.few_groups + _FEW_MORE) + 1)
         finds = [Scope(ii, count) for count in counts]
-        whole = Scope(self._horizon(ii), self.most_groups)
+        whole = Scope(self.horizon(ii), self.most_groups)
         self.known.solution = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
         return self.known.solution is not None
 
@@ -328,5 +328,6 @@ class Search:
         values = self._values()
         return Scope(values["length"], values["groups"])
 
-    def _horizon(self, ii: int) -> int:
+    def horizon(self, ii: int) -> int:
+        """The end of the latest op that the cap on stages allows."""
         return self.stages * ii + max(self.instance.spans)

@@ -8,9 +8,10 @@ import pytest
 
 from ir.graph import DependenceGraph, Edge, Op
 from ir.machine import Machine
+from ir.schedule import Schedule
 from twill.problem.problem import Problem
 from twill.solve import joint_search
-from twill.solve.certify import certify
+from twill.solve.certify import ContradictionError, certify
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_question import Verdict
 from twill.solve.joint_refute import refuted
@@ -52,15 +53,34 @@ def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch)
     assert {r.method for r in found.certificate.rejections if r.ii_cycles == 5} == {"SMT"}
 
 
-def test_a_cross_check_by_the_same_solver_says_so() -> None:
-    found = CpSat().solve(PROBLEM, Limits())
+def told_by_smt(problem: Problem) -> Schedule:
+    """The optimum, with the SMT solver named as the one who proved the II."""
+    found = CpSat().solve(problem, Limits())
+    levels = tuple(replace(level, method="SMT" if level.name == "ii" else "x") for level in found.certificate.levels)
+    return replace(found, certificate=replace(found.certificate, levels=levels))
+
+
+def test_what_the_smt_solver_told_is_cross_checked_by_cpsat() -> None:
+    lines = certify(PROBLEM, told_by_smt(PROBLEM), Limits()).certificate.cross_checks
+    assert lines[0].startswith("cpsat: II <= 5 infeasible with at most")
+    assert lines[1].startswith("smt: length") and lines[1].endswith("unsat")
+
+
+def test_without_time_for_cpsat_the_claim_is_called_open() -> None:
+    lines = certify(PROBLEM, told_by_smt(PROBLEM), Limits(time_s=0.0)).certificate.cross_checks
+    assert lines and all(line.endswith("not cross-checked") for line in lines)
+    assert lines[0].startswith("cpsat: II <= 5")
+
+
+def test_cpsat_contradicts_a_false_claim_of_the_smt_solver() -> None:
+    """A certificate that says II 7 is the least, where 6 is possible."""
+    told = told_by_smt(PROBLEM)
     levels = tuple(
-        replace(level, method="SMT" if level.name == "ii" else "CP-SAT") for level in found.certificate.levels
+        replace(level, value=8, lower_bound=8) if level.name == "ii" else level for level in told.certificate.levels
     )
-    told = replace(found, certificate=replace(found.certificate, levels=levels))
-    lines = certify(PROBLEM, told, Limits()).certificate.cross_checks
-    assert lines[0] == "smt: II <= 5 unsat, as this solver told the search: no independent check"
-    assert lines[1].endswith("unsat")
+    false = replace(told, ii_cycles=8, certificate=replace(told.certificate, levels=levels))
+    with pytest.raises(ContradictionError):
+        certify(PROBLEM, false, Limits())
 
 
 @pytest.mark.parametrize("low", [1, 2, 5])
