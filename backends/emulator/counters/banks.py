@@ -88,8 +88,6 @@ def _agree(one: Array, other: Array) -> bool:
 def _patterns(flat: Array, active: Mask | None) -> Array:
     """Addresses (n, 32) relative to the row of banks of each warp's lowest, -1 for idle lanes."""
     if active is None:
-        relative: Array = flat - (flat.min(axis=1, keepdims=True) & -_ROW_BYTES)
-        return relative
+        return np.asarray(flat - (flat.min(axis=1, keepdims=True) & -_ROW_BYTES))
     lowest = np.where(active, flat, np.iinfo(np.int64).max).min(axis=1, keepdims=True)
-    relative = np.where(active, flat - (lowest & -_ROW_BYTES), _IDLE)
-    return relative
+    return np.where(active, flat - (lowest & -_ROW_BYTES), _IDLE)

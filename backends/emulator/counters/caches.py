@@ -1,9 +1,9 @@
 """A sectored cache with least-recently-used replacement, simulated for all its sets at once.
 
 Lines of 128 bytes have four sectors, each valid and dirty by itself; a miss brings the sectors that were asked for.
-Lines fall in 32 groups, each with its own sets, so that any number of groups can be simulated without the others. Within
-both, a line's place is its number plus a hash of the bits above: consecutive lines spread evenly and power of two
-strides do not collide. The real index function, associativity and replacement are not published.
+Lines fall in 32 groups, each with its own sets, so that any number of groups can be simulated without the others.
+Within both, a line's place is its number plus a hash of the bits above: consecutive lines spread evenly and power of
+two strides do not collide. The real index function, associativity and replacement are not published.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Counting:
         """Whether batch number `batch` of `size` CTAs is watched: they are spread evenly, and the first is one."""
         batches = -(-self.geometry.ctas // size)
         wanted = max(self.watched_ctas // size, 1)
-        return wanted >= batches or batch * wanted % batches < wanted
+        return self.watched_ctas >= self.geometry.ctas or batch * wanted % batches < wanted
 
     def observe(self, batch: Batch) -> Watch:
         """The observer of a watched batch."""

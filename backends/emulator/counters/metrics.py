@@ -23,7 +23,7 @@ _PIPES = {
     "adu": "barriers of a CTA",
 }  # fmt: skip
 _OPS = ("ffma", "fadd", "fmul", "hfma", "hadd", "hmul", "dfma", "dadd", "dmul")
-_CLASSES = (
+CLASSES = (
     "fp32",
     "fp16",
     "fp64",
@@ -151,7 +151,7 @@ def _memory_instructions() -> Iterable[Metric]:
 
 
 def _thread_operations() -> Iterable[Metric]:
-    for name in (*_OPS, *_CLASSES):
+    for name in (*_OPS, *CLASSES):
         weighted = name in _OPS or name in ("fp32", "fp16", "fp64")
         yield Metric(
             f"sm__sass_thread_inst_executed_op_{name}_pred_on.sum", "inst", f"operations of threads: {name}",

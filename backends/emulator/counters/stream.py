@@ -184,5 +184,6 @@ class _Lines:
 
         return _Lines(
             np.concatenate([c.lines for c in chunks]), np.concatenate([c.sectors for c in chunks]),
-            np.concatenate([c.ctas for c in chunks]), spread([c.site for c in chunks]), spread([c.kind for c in chunks]), spread([c.uses_l1 for c in chunks]),
+            np.concatenate([c.ctas for c in chunks]), spread([c.site for c in chunks]),
+            spread([c.kind for c in chunks]), spread([c.uses_l1 for c in chunks]),
         )  # fmt: skip

@@ -31,7 +31,7 @@ def run(
 ) -> LaunchResult:  # fmt: skip
     """`k(unsigned* out, unsigned* in, numbers...)` on buffers of zeros; `settings` are those of the launch."""
     text = ptx(f'extern "C" __global__ void k{source}', architecture)
-    device = Emulator(Settings(counters=True, **settings))  # type: ignore[arg-type]
+    device = Emulator(Settings(**{"counters": True, **settings}))  # type: ignore[arg-type]
     buffers = [device.allocate(4 * words, name) for name in ("out", "in")]
     for buffer in buffers:
         device.write(buffer, np.zeros(words, np.uint32))
