@@ -96,7 +96,7 @@ class Convergence:
     def gather(self, front: Front, members: Any, site: int) -> Any:
         """None where all members of each warp are in the front; else park the warps where some are missing."""
         here = front.full_mask()
-        wanted = named(members, here.shape) & self.batch.alive[front.warps]
+        wanted = named(members, here) & self.batch.alive[front.warps]
         released = self._released[front.warps]
         missing = np.asarray((wanted & ~here & ~released).any(axis=1))
         if not missing.any():
@@ -174,7 +174,8 @@ class Convergence:
         )
 
 
-def named(members: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The lanes that a mask names, shape (n, 32)."""
-    masks = np.broadcast_to(np.asarray(members, np.uint32), shape)
-    return np.asarray((masks >> np.arange(WARP_LANES, dtype=np.uint32) & np.uint32(1)) != 0)
+def named(members: Any, here: Mask) -> NDArray[np.bool_]:
+    """The lanes that the masks of the lanes `here` name, shape (n, 32)."""
+    masks = np.where(here, np.asarray(members, np.uint32), np.uint32(0))
+    whole = np.bitwise_or.reduce(masks, axis=1)[:, None]
+    return np.asarray((whole >> np.arange(WARP_LANES, dtype=np.uint32) & np.uint32(1)) != 0)

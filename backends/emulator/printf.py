@@ -61,6 +61,9 @@ class _Formatter:
         if kind == "c":
             return (prefix + b"c") % (self._integer(4, False) & 0xFF)
         value = self._integer(8 if size in _WIDE else 4, kind in "di")
+        if kind == "o" and b"#" in prefix:
+            # Python writes 0o where C writes 0.
+            return (prefix.replace(b"#", b"") + b"s") % (b"0%o" % _narrowed(value, size, False))
         return (prefix + (b"d" if kind in "diu" else kind.encode())) % _narrowed(value, size, kind in "di")
 
     def _integer(self, nbytes: int, is_signed: bool) -> int:
