@@ -124,7 +124,7 @@ class Conflicts:
         """Which earlier accesses are not known to have happened before."""
         time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
         instance = who.instance[:, None]
-        late = time > self.clocks.known[instance, SEEN, agent]
+        late: Array = time > self.clocks.known[instance, SEEN, agent]
         own = agent == instance
         if own.any():
             other_lane = lane_of(epochs) != who.lane[:, None]

@@ -162,7 +162,8 @@ def _rows_cells(box: boxes.Box, index: int, origin: int, memory: Shadow) -> Arra
     low, high = int(box.first_byte[index]), int(box.end_byte[index])
     first = -(-(starts + low) >> memory.shift)
     count = (high - low) >> memory.shift
-    return (first[:, None] + np.arange(count)).reshape(1, -1)
+    cells: Array = (first[:, None] + np.arange(count)).reshape(1, -1)
+    return cells
 
 
 def _issuers(front: Front, lanes: Mask, copies: int) -> tuple[Array, Array]:

@@ -52,9 +52,10 @@ class TensorCoreAccesses:
             instance = front.indices()[mask.any(axis=1)]
             self.clocks.learn(instance, self.clocks.column(_WAITS[name], instance), self.conflicts.log.now)
             return
-        handler = {
+        handlers: dict[type, Any] = {
             Issued: self._multiply, CopyIn: self._copy, Arrival: self._commit, Load: self._move, Store: self._move,
-        }.get(type(detail))  # fmt: skip
+        }  # fmt: skip
+        handler = handlers.get(type(detail))
         if handler is not None:
             handler(front, mask, detail)
 
