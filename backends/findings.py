@@ -48,5 +48,6 @@ class Finding:
     count: int = 1
 
     def __str__(self) -> str:
-        where = "".join(f"\n  {word} {x}" for word, x in (("at", self.site), ("by", self.thread), ("other", self.other)) if x)
+        places = (("at", self.site), ("by", self.thread), ("other", self.other))
+        where = "".join(f"\n  {word} {place}" for word, place in places if place)
         return f"{self.rule}: {self.message}{where}"

@@ -46,14 +46,15 @@ class MatrixMultiply:
         return self.d.scatter(self._product(*matrices))
 
     def apply_tiles(self, a: Tiles, b: Tiles, c: Tiles) -> Array:
-        """`apply` on grids of tiles: A by (i, k), B by (k, j), C by (i, j); registers of D by (i, j, register, n, lane)."""
-        n = max((r.shape[0] for grid in (a, b, c) for row in grid for t in row for r in t if np.ndim(r) == 2), default=1)
+        """`apply` on grids of tiles: A by (i, k), B by (k, j), C by (i, j).
+
+        Gives the registers of D as (i, j, register, n, lane).
+        """
+        registers = (r for grid in (a, b, c) for row in grid for tile in row for r in tile)
+        n = max((r.shape[0] for r in registers if np.ndim(r) == 2), default=1)
         left, right, addend = (_tiled(x, f, n) for x, f in ((a, self.a), (b, self.b), (c, self.c)))
         matrices = self.a.gather_tiles(left), self.b.gather_tiles(right), self.c.gather_tiles(addend)
-        if self.operation:
-            product = multiply_bits(*matrices, self.operation)
-        else:
-            product = self._product(*matrices)
+        product = multiply_bits(*matrices, self.operation) if self.operation else self._product(*matrices)
         return self.d.scatter_tiles(product, (len(c), len(c[0])))
 
     def _product(self, a: Array, b: Array, c: Array) -> Array:

@@ -55,7 +55,7 @@ class WarpgroupMultiply:
 
 @dataclass(frozen=True, eq=False)
 class _Issued:
-    """A multiplication in flight. `groups`: instance of each warp, shape (g, 4); descriptors and `accumulate` per group."""
+    """A multiplication in flight. `groups`: instance of each warp, shape (g, 4); the other arrays per group."""
 
     multiply: WarpgroupMultiply
     groups: NDArray[np.int64]
@@ -241,4 +241,5 @@ def _by_group(matrices: Array, parts: tuple[int, int]) -> Array:
     count, ctas = parts
     if count == 1:
         return matrices
-    return matrices.reshape(ctas, count, -1, matrices.shape[2]).swapaxes(0, 1).reshape(count * ctas, -1, matrices.shape[2])
+    columns = matrices.shape[2]
+    return matrices.reshape(ctas, count, -1, columns).swapaxes(0, 1).reshape(count * ctas, -1, columns)

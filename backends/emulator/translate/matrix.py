@@ -7,6 +7,7 @@ import re
 from backends.emulator.matrix import MatrixMultiply
 from backends.emulator.program import Program
 from backends.emulator.tensor import warp_fragments
+from backends.emulator.tensor.fragments import Fragment
 from backends.emulator.translate.builder import BlockBuilder
 from backends.emulator.translate.loads import space_of
 from backends.emulator.translate.products import products_of
@@ -77,16 +78,18 @@ def multiply_of(b: BlockBuilder, instruction: Instruction) -> MatrixMultiply:
     shape = next((m for p in parts if (m := _SHAPE.match(p))), None)
     if shape is None or parts[1] != "sync" or "sp" in parts:
         raise b.refuse("this matrix multiplication")
-    m, n, k = (int(x) for x in shape.groups())
+    rows, columns, depth = (int(x) for x in shape.groups())
     d, a, right, c = parts[-4:]
-    fragments = [
-        warp_fragments.mma(m, n, k, operand, element)
-        for operand, element in (("a", a), ("b", right), ("c", c), ("d", d))
-    ]
-    if None in fragments or ("row" in parts and "col" not in parts):
-        raise b.refuse(f"`{instruction.opcode}`")
+
+    def fragment(operand: str, element: str) -> Fragment:
+        found = warp_fragments.mma(rows, columns, depth, operand, element)
+        if found is None or ("row" in parts and "col" not in parts):
+            raise b.refuse(f"`{instruction.opcode}`")
+        return found
+
     operation = next((p for p in parts if p in ("xor", "and")), "")
-    return MatrixMultiply(*fragments, (a, right, c, d), operation, "satfinite" in parts)  # type: ignore[arg-type]
+    layouts = fragment("a", a), fragment("b", right), fragment("c", c), fragment("d", d)
+    return MatrixMultiply(*layouts, (a, right, c, d), operation, "satfinite" in parts)
 
 
 def emit_ldmatrix(b: BlockBuilder, instruction: Instruction) -> None:
@@ -95,9 +98,8 @@ def emit_ldmatrix(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands
     address, offset = b.address(source)
     result = b.temporary()
-    b.effect(
-        f"{result} = S.matrices.load(F, {space_of(b, instruction)!r}, {address}, {offset}, {count}, {layout}, {b.guard})"
-    )
+    place = f"{space_of(b, instruction)!r}, {address}, {offset}"
+    b.effect(f"{result} = S.matrices.load(F, {place}, {count}, {layout}, {b.guard})")
     for index, item in enumerate(b.items(target)):
         b.write(item, "b32", f"{result}[{index}]")
 
@@ -108,9 +110,8 @@ def emit_stmatrix(b: BlockBuilder, instruction: Instruction) -> None:
     target, source = instruction.operands
     address, offset = b.address(target)
     values = ", ".join(b.read_all(source, "b32"))
-    b.effect(
-        f"S.matrices.store(F, {space_of(b, instruction)!r}, {address}, {offset}, {count}, {layout}, [{values}], {b.guard})"
-    )
+    place = f"{space_of(b, instruction)!r}, {address}, {offset}"
+    b.effect(f"S.matrices.store(F, {place}, {count}, {layout}, [{values}], {b.guard})")
 
 
 def _matrices(b: BlockBuilder, instruction: Instruction) -> tuple[int, str]:

@@ -129,7 +129,8 @@ def _independent(chains: Sequence[Chain]) -> bool:
 def _grid(chains: Sequence[Chain]) -> list[Product] | None:
     rows, columns = dict.fromkeys(c.a for c in chains), dict.fromkeys(c.b for c in chains)
     by_place = {(c.a, c.b): c for c in chains}
-    if len(by_place) != len(chains) or len(chains) != len(rows) * len(columns) or len({len(c.steps) for c in chains}) > 1:
+    depths = {len(c.steps) for c in chains}
+    if len(by_place) != len(chains) or len(chains) != len(rows) * len(columns) or len(depths) > 1:
         return None
     if any((a, b) not in by_place for a in rows for b in columns):
         return None

@@ -12,7 +12,7 @@ from backends.emulator.translate.loads import space_of
 from backends.ptx.syntax import Instruction, Operand
 
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)$")
-_TYPES = frozenset("f16 bf16 tf32 f32 f64 s32 s8 u8 s4 u4 b1".split())
+_TYPES = ("f16", "bf16", "tf32", "f32", "f64", "s32", "s8", "u8", "s4", "u4", "b1")
 
 
 def emit_wmma(b: BlockBuilder, instruction: Instruction) -> None:
@@ -28,8 +28,8 @@ def _shape(b: BlockBuilder, instruction: Instruction) -> tuple[int, int, int]:
     found = next((m for p in instruction.parts if (m := _SHAPE.match(p))), None)
     if found is None:
         raise b.refuse("a shape")
-    m, n, k = (int(x) for x in found.groups())
-    return m, n, k
+    rows, columns, depth = (int(x) for x in found.groups())
+    return rows, columns, depth
 
 
 def _layout(b: BlockBuilder, instruction: Instruction, operand: str, element: str) -> Fragment:
@@ -76,10 +76,10 @@ def _multiply(b: BlockBuilder, instruction: Instruction) -> None:
     if len(types) == 2:
         types = [types[0], "f16", "f16", types[1]]
     d, left, right, c = types
-    fragments = [
-        _layout(b, instruction, operand, element)
-        for operand, element in (("a", left), ("b", right), ("c", c), ("d", d))
-    ]
+    fragments = (
+        _layout(b, instruction, "a", left), _layout(b, instruction, "b", right),
+        _layout(b, instruction, "c", c), _layout(b, instruction, "d", d),
+    )  # fmt: skip
     operation = next((p for p in instruction.parts if p in ("xor", "and")), "")
     multiply = MatrixMultiply(*fragments, (left, right, c, d), operation, "satfinite" in instruction.parts)
     target, *sources = instruction.operands
