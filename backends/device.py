@@ -50,7 +50,7 @@ Argument = Buffer | TensorMap | int | float | bool | bytes | np.generic
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """Grid in CTAs, block in threads, cluster in CTAs, along x, y and z. `cooperative`: CTAs may wait for each other."""
+    """Grid in CTAs, block in threads, cluster in CTAs, along x, y, z. `cooperative`: CTAs may wait for each other."""
 
     grid: Extent
     block: Extent

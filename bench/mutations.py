@@ -82,7 +82,7 @@ RULES = (
     _rule("no bulk wait", r"cp\.async\.bulk\.wait_group[^;]*;", _removed),
     _rule("no bulk commit", r"cp\.async\.bulk\.commit_group;", _removed),
     _rule("no wgmma wait", r"wgmma\.wait_group[^;]*;", _removed),
-    _rule("weaker wgmma wait", r"wgmma\.wait_group\.sync\.aligned\s+(?P<value>\d+);", _replaced("value", lambda n: n + 1)),
+    _rule("weaker wgmma wait", r"wgmma\.wait_group\.sync\.aligned\s+(?P<value>\d+);", _replaced("value", lambda n: n + 1)),  # noqa: E501
     _rule("no wgmma commit", r"wgmma\.commit_group[^;]*;", _removed),
     _rule("no mbarrier wait", r"mbarrier\.try_wait[.\w:]*\s+(?P<done>[%\w]+),[^;]*;", _not_waited),
     _rule("no mbarrier arrive", r"mbarrier\.arrive\.(?!expect)[^;]*;", _removed),
@@ -100,7 +100,7 @@ RULES = (
     _rule("st.shared displaced", rf"st\.shared[.\w:]*\s+{_PLACE}[^;]*;", _displaced),
     _rule("no cp.async", r"cp\.async\.c[ag]\.shared[^;]*;", _removed),
     _rule("no bulk copy", r"cp\.async\.bulk\.tensor[^;]*;", _removed),
-    _rule("atomic made a store", r"red\.(?:relaxed\.|acq_rel\.|release\.)?(?:gpu\.)?global\.add\.(?P<type>\w+)(?P<rest>[^;]*);",
+    _rule("atomic made a store", r"red\.(?:relaxed\.|acq_rel\.|release\.)?(?:gpu\.)?global\.add\.(?P<type>\w+)(?P<rest>[^;]*);",  # noqa: E501
           lambda m: f"st.global.b{m['type'][1:]}{m['rest']};"),
 )  # fmt: skip
 

@@ -53,7 +53,7 @@ class Access:
         parts: list[Array] = []
         for start in range(0, size * count, unit):
             wide = space.units[unit].take((flat + start) >> _shift(unit), mode="clip")
-            narrow = wide.view(_BITS[size]).reshape(front.n, WARP_LANES, unit // size)
+            narrow: Array = wide.view(_BITS[size]).reshape(front.n, WARP_LANES, unit // size)
             parts += [narrow[..., k] for k in range(unit // size)]
         return parts
 
@@ -92,7 +92,7 @@ class Access:
         if len(parts) == 1:
             name, mask = parts[0]
             return self._load(front, self.spaces[name], address, offset, size, count, mask)
-        result = [np.zeros((front.n, WARP_LANES), _BITS[size]) for _ in range(count)]
+        result: list[Array] = [np.zeros((front.n, WARP_LANES), _BITS[size]) for _ in range(count)]
         for name, mask in parts:
             for target, value in zip(
                 result, self._load(front, self.spaces[name], address, offset, size, count, mask), strict=True
@@ -136,8 +136,8 @@ def _joined(values: list[Array], size: int, unit: int, front: Front, active: Mas
     if len(values) == 1:
         value = np.broadcast_to(values[0], (front.n, WARP_LANES))
         return value if active is None else value[active]
-    data = np.empty((front.n, WARP_LANES, len(values)), _BITS[size])
+    data: Array = np.empty((front.n, WARP_LANES, len(values)), _BITS[size])
     for k, value in enumerate(values):
         data[..., k] = value
-    wide = data.view(np.complex128 if unit == 16 else _BITS[unit])[..., 0]
+    wide: Array = data.view(np.complex128 if unit == 16 else _BITS[unit])[..., 0]
     return wide if active is None else wide[active]

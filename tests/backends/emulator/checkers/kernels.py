@@ -235,7 +235,7 @@ st.global.b32 [%d3], %r4;
         "a sum by atomics",
         "red.global.add.u32 [%d0], %r0;\n",
         (
-            ("red.global.add.u32 [%d0], %r0;", "ld.global.b32 %r5, [%d0];\nst.global.b32 [%d0], %r0;", "write-after-read"),
+            ("red.global.add.u32 [%d0], %r0;", "ld.global.b32 %r5, [%d0];\nst.global.b32 [%d0], %r0;", "write-after-read"),  # noqa: E501
             ("[%d0]", "[%d1]", "uninitialised"),
         ),
         ctas=4,
@@ -258,20 +258,20 @@ setp.eq.u32 %p2, %r5, 0;
         "shuffle among those who take part",
         "shfl.sync.bfly.b32 %r6, %r0, 1, 31, 0xffffffff;\n",
         (("shfl.sync.bfly.b32 %r6, %r0, 1, 31, 0xffffffff;",
-          "setp.lt.u32 %p2, %r0, 16;\n@%p2 bra PART;\nbra END;\nPART: shfl.sync.bfly.b32 %r6, %r0, 16, 31, 0x0000ffff;\nEND:",
+          "setp.lt.u32 %p2, %r0, 16;\n@%p2 bra PART;\nbra END;\nPART: shfl.sync.bfly.b32 %r6, %r0, 16, 31, 0x0000ffff;\nEND:",  # noqa: E501
           "shfl-inactive-lane"),),
         threads=32,
     ),
     Example(
         "registers are written first",
         "mov.b32 %r9, 1;\nadd.s32 %r10, %r9, 1;\n",
-        (("mov.b32 %r9, 1;", "", "uninitialised"), ("mov.b32 %r9, 1;", "@%p0 bra OVER;\nmov.b32 %r9, 1;\nOVER:", "uninitialised")),
+        (("mov.b32 %r9, 1;", "", "uninitialised"), ("mov.b32 %r9, 1;", "@%p0 bra OVER;\nmov.b32 %r9, 1;\nOVER:", "uninitialised")),  # noqa: E501
         threads=1,
     ),
     Example(
         "global memory is written first",
         "ld.global.b32 %r9, [%d0];\n",
-        (("[%d0]", "[%d1]", "uninitialised"), ("[%d0]", "[%d0+65536]", "out-of-bounds"), ("[%d0]", "[%d0+2]", "misaligned")),
+        (("[%d0]", "[%d1]", "uninitialised"), ("[%d0]", "[%d0+65536]", "out-of-bounds"), ("[%d0]", "[%d0+2]", "misaligned")),  # noqa: E501
     ),
     Example(
         "tensor memory is given back",
@@ -293,7 +293,7 @@ END:
             ("tcgen05.dealloc.cta_group::1.sync.aligned.b32 %r9, 32;", "", "tensor-memory-leak"),
             ("tcgen05.wait::st.sync.aligned;", "", "read-after-write"),
             ("tcgen05.wait::ld.sync.aligned;", "", "not-waited-for"),
-            ("tcgen05.st.sync.aligned.32x32b.x1.b32 [%r9], {%r0};\ntcgen05.wait::st.sync.aligned;", "", "uninitialised"),
+            ("tcgen05.st.sync.aligned.32x32b.x1.b32 [%r9], {%r0};\ntcgen05.wait::st.sync.aligned;", "", "uninitialised"),  # noqa: E501
         ),
     ),
 )  # fmt: skip
