@@ -138,7 +138,7 @@ class Emulator:
         if not settings.counters:
             return None
         machine = load_machine(settings.machine) if settings.machine else machine_for(kernel.architecture)
-        return Counting(kernel.loaded.program, geometry, cache_sizes(machine, geometry), settings.counted_ctas)
+        return Counting(kernel.loaded.kinds, geometry, cache_sizes(machine, geometry), settings.counted_ctas)
 
     def _geometry(self, kernel: EmulatedKernel, config: LaunchConfig) -> Geometry:
         static = kernel.loaded.program.static_shared_bytes

@@ -17,6 +17,7 @@ from backends.emulator.batch import Batch, Settings
 from backends.emulator.calls import function_addresses, inlined
 from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.engines import Engines
+from backends.emulator.counters.kinds import Kinds
 from backends.emulator.following import Following
 from backends.emulator.geometry import Geometry
 from backends.emulator.program import Program, build_program
@@ -43,6 +44,11 @@ class LoadedKernel:
     def engines(self) -> Engines:
         """What runs its blocks."""
         return Engines(self.program, self.blocks, self.addresses)
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """What its instructions are, for counters."""
+        return Kinds(self.program)
 
     @cached_property
     def counting_blocks(self) -> tuple[Block, ...]:

@@ -7,24 +7,22 @@ did. That is exact where every CTA is watched or where warps do not differ, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.emulator.counters.classify import Traits, traits
 from backends.emulator.counters.executed import Executed
+from backends.emulator.counters.kinds import Kinds
 from backends.emulator.counters.metrics import METRICS
 from backends.emulator.counters.sizes import CacheSizes
 from backends.emulator.counters.stream import CACHE_COLUMNS, Stream
 from backends.emulator.counters.sums import Sums
 from backends.emulator.counters.watch import Watch, Watched
 from backends.emulator.geometry import Geometry
-from backends.emulator.program import Program, leaves
 from backends.profile import Profile
-from backends.ptx.syntax import Address, Instruction, Operand, Register, Symbol
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -34,15 +32,15 @@ _WRITES = "l2_write_sectors"
 
 
 class Counting:
-    """Counts a launch of `program`; at most about `watched_ctas` CTAs are followed access by access."""
+    """Counts a launch of a kernel of these instructions; about `watched_ctas` CTAs at most are followed access by access."""
 
-    def __init__(self, program: Program, geometry: Geometry, sizes: CacheSizes, watched_ctas: int) -> None:
-        self.program = program
+    def __init__(self, kinds: Kinds, geometry: Geometry, sizes: CacheSizes, watched_ctas: int) -> None:
+        self.kinds = kinds
         self.geometry = geometry
         self.watched_ctas = watched_ctas
-        self.opcodes = [instruction.parts for instruction in program.instructions]
-        self.every, self.seen = Executed.of(len(self.opcodes)), Executed.of(len(self.opcodes))
-        self.watched = Watched(self.opcodes, Stream(self.opcodes, sizes))
+        count = len(kinds.opcodes)
+        self.every, self.seen = Executed.of(count), Executed.of(count)
+        self.watched = Watched(kinds.opcodes, Stream(kinds.opcodes, sizes))
 
     def wants(self, batch: int, size: int) -> bool:
         """Whether batch number `batch` of `size` CTAs is watched: they are spread evenly, and the first is one."""
@@ -73,7 +71,7 @@ class _Result:
 
     def profile(self) -> Profile:
         counting = self.counting
-        sums = Sums(self.columns, counting.opcodes, self.traits, self.singles)
+        sums = Sums(self.columns, counting.kinds, self.singles, counting.watched.tensor_paths)
         counters, estimated = {}, set()
         for metric in METRICS:
             sums.used.clear()
@@ -83,20 +81,8 @@ class _Result:
             counters[metric.name] = value
             if any(self.is_estimate.get(name, False) for name in sums.used):
                 estimated.add(metric.name)
-        sites = tuple(counting.program.site(index) for index in range(len(counting.opcodes)))
+        sites = counting.kinds.sites
         return Profile(counters, frozenset(estimated), counting.every.ctas, counting.seen.ctas, sites, self.columns)
-
-    @cached_property
-    def traits(self) -> tuple[Traits, ...]:
-        instructions = self.counting.program.instructions
-        found = [traits(instruction.opcode) for instruction in instructions]
-        read = _registers_read(instructions)
-        for index, instruction in enumerate(instructions):
-            if instruction.base == "atom" and not _returns(instruction, read):
-                found[index] = replace(found[index], operation="red")
-        for index, path in self.counting.watched.tensor_paths.items():
-            found[index] = replace(found[index], tensor_path=path)
-        return tuple(found)
 
     @cached_property
     def scale(self) -> Column:
@@ -110,16 +96,14 @@ class _Result:
         warps, threads = counting.every.warps.astype(float), counting.every.threads.astype(float)
         seen = {**counting.watched.columns, **counting.watched.stream.columns}
         scaled = {name: column * self.scale for name, column in seen.items()}
-        guarded = np.array([i.guard is not None for i in counting.program.instructions], np.bool_)
+        guarded = counting.kinds.guarded
         # What no watched warp reached is taken to be executed by all threads that stood there.
         on = np.where(guarded & (counting.seen.warps > 0), scaled["thread_inst_executed_pred_on"], threads)
-        weights = np.array([t.weight for t in self.traits])
-        branches = np.array([p[0] in ("bra", "brx") for p in counting.opcodes], np.bool_) & guarded
-        products = np.array([t.tensor_ops for t in self.traits], float)
+        branches = counting.kinds.mask((("base", ("bra", "brx")),)) & guarded
         return {
             "inst_executed": warps, "thread_inst_executed": threads, **scaled, "thread_inst_executed_pred_on": on,
-            "thread_operations": on * weights, "branches": warps * branches,
-            "tensor_ops": warps * products + scaled["tensor_ops"],
+            "thread_operations": on * counting.kinds.weights, "branches": warps * branches,
+            "tensor_ops": warps * counting.kinds.tensor_ops + scaled["tensor_ops"],
         }  # fmt: skip
 
     @cached_property
@@ -131,7 +115,7 @@ class _Result:
         flags = {
             name: name not in exact and bool((apart & (column > 0)).any()) for name, column in self.columns.items()
         }
-        guarded = np.array([i.guard is not None for i in counting.program.instructions], np.bool_)
+        guarded = counting.kinds.guarded
         dynamic = counting.watched.columns["tensor_ops"] > 0
         on = bool((apart & guarded).any())
         flags |= {
@@ -154,29 +138,3 @@ class _Result:
             "warps_launched": float(-(-counting.geometry.threads // 32) * counting.every.ctas),
             "written_back_sectors": stream.written_back * scale, "dirty_sectors": stream.dirty_sectors * scale,
         }  # fmt: skip
-
-
-def _registers_read(instructions: tuple[Instruction, ...]) -> set[str]:
-    """Registers that any instruction reads; an atomic's own result does not count."""
-    read = {i.guard.register.name for i in instructions if i.guard}
-    for instruction in instructions:
-        skipped = 1 if instruction.base == "atom" else 0
-        stores = instruction.operands[skipped:] if skipped else instruction.operands
-        first_is_result = instruction.base not in ("st", "red", "bra", "ret", "exit", "bar", "barrier", "cp")
-        sources = stores[1:] if first_is_result and not skipped else stores
-        probe = replace(instruction, operands=tuple(sources), guard=None)
-        read |= {o.name for o in leaves(probe) if isinstance(o, Register)}
-        read |= {o.name for first in instruction.operands[:1] for o in _address_registers(first)}
-    return read
-
-
-def _address_registers(operand: Operand) -> list[Register]:
-    return [operand.base] if isinstance(operand, Address) and isinstance(operand.base, Register) else []
-
-
-def _returns(instruction: Instruction, read: set[str]) -> bool:
-    """Whether anything reads what an `atom` found."""
-    target = instruction.operands[0]
-    if isinstance(target, Symbol) and target.is_sink:
-        return False
-    return not isinstance(target, Register) or target.name in read

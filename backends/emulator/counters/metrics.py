@@ -114,7 +114,7 @@ def _memory_instructions() -> Iterable[Metric]:
     for name, (space, operation) in _INSTRUCTIONS.items():
         yield Metric(
             f"smsp__inst_executed_op_{name}.sum", "inst", f"warp instructions: {operation} of {space} memory",
-            _sum("inst_executed", space=space, operation=operation, base_not="matrix"),
+            _sum("inst_executed", space=space, operation=operation, base=("ld", "ldu", "st", "atom", "red")),
             "generic addresses count as global",
         )  # fmt: skip
     atomics = _add(*(_sum("inst_executed", space="shared", operation=o) for o in ("atom", "red")))
@@ -132,14 +132,14 @@ def _memory_instructions() -> Iterable[Metric]:
         "smsp__inst_executed_op_branch.sum",
         "inst",
         "warp instructions: branches",
-        _sum("inst_executed", bases=("bra", "brx")),
+        _sum("inst_executed", base=("bra", "brx")),
         _PTX,
     )
     yield Metric(
         "emulated__inst_executed_barrier.sum",
         "inst",
         "warp instructions: barriers of a CTA or a cluster",
-        _sum("inst_executed", bases=("bar", "barrier")),
+        _sum("inst_executed", base=("bar", "barrier")),
     )
     yield Metric(
         "emulated__inst_executed_mbarrier.sum",

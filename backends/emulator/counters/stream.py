@@ -25,7 +25,7 @@ from backends.emulator.counters.sizes import CacheSizes
 Array = NDArray[Any]
 # Local memory lies beyond what global memory can have.
 _LOCAL_SECTORS = 1 << 45
-LIMIT_LINES = 1 << 19
+LIMIT_LINES = 1 << 18
 """Accesses to lines that are kept of one wave."""
 _PAST_L1 = frozenset(["cg", "cv", "volatile", "relaxed", "acquire", "mmio"])
 CACHE_COLUMNS = (
@@ -34,6 +34,7 @@ CACHE_COLUMNS = (
 )  # fmt: skip
 LOAD, STORE, ATOMIC = range(3)
 _KINDS = {"load": LOAD, "store": STORE, "atomic": ATOMIC}
+_LINE_SHIFT = SECTORS_PER_LINE.bit_length() - 1
 _NAMES = ("read", "write", "atomic")
 
 
@@ -51,7 +52,7 @@ class _Chunk:
 
     def of_groups(self, groups: int) -> _Chunk:
         """The part in the first so many groups."""
-        chosen = group_of(self.lines) < groups
+        chosen = np.flatnonzero(group_of(self.lines) < groups)
         return replace(self, lines=self.lines[chosen], sectors=self.sectors[chosen], ctas=self.ctas[chosen])
 
 
@@ -89,9 +90,14 @@ class Stream:
         is_lsu = space != "tma" and kind != "atomic"
         self._sectors[_KINDS[kind], site] += len(sectors)
         self.columns["l1_sectors"][site] += len(sectors) * is_lsu
-        lines, masks, first = _by_line(sectors + _LOCAL_SECTORS if space == "local" else sectors, requests)
-        chunk = _Chunk(step, site, _KINDS[kind], is_lsu and not self.past_l1[site], lines, masks, ctas[first])
-        self._keep(chunk if self.groups == GROUPS else chunk.of_groups(self.groups))
+        numbers = sectors + _LOCAL_SECTORS if space == "local" else sectors
+        if self.is_sampled:
+            chosen = np.flatnonzero(group_of(numbers >> _LINE_SHIFT) < self.groups)
+            numbers, ctas, requests = numbers[chosen], ctas[chosen], requests[chosen]
+        if len(numbers):
+            lines, masks, first = _by_line(numbers, requests)
+            uses_l1 = is_lsu and not self.past_l1[site]
+            self._keep(_Chunk(step, site, _KINDS[kind], uses_l1, lines, masks, ctas[first]))
 
     def _keep(self, chunk: _Chunk) -> None:
         self._chunks.append(chunk)
@@ -156,11 +162,11 @@ class Stream:
 
 def _by_line(sectors: Array, requests: Array) -> tuple[Array, Array, Array]:
     """Sectors, those of a request together, by line: (lines, masks of sectors, index of the first sector of each)."""
-    lines = sectors // SECTORS_PER_LINE
+    lines = sectors >> _LINE_SHIFT
     is_new = np.ones(len(lines), np.bool_)
     is_new[1:] = (lines[1:] != lines[:-1]) | (requests[1:] != requests[:-1])
     first = np.flatnonzero(is_new)
-    bits = np.left_shift(1, sectors % SECTORS_PER_LINE).astype(np.uint8)
+    bits = np.left_shift(np.uint8(1), (sectors & (SECTORS_PER_LINE - 1)).astype(np.uint8))
     return lines[first], np.bitwise_or.reduceat(bits, first), first
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.emulator.counters.classify import Traits
+from backends.emulator.counters.kinds import Kinds
 
 Column = NDArray[np.float64]
 
@@ -17,14 +17,14 @@ Column = NDArray[np.float64]
 class Sums:
     """Columns by instruction, what each instruction is, and `singles`: what belongs to no instruction.
 
-    used: the columns and singles that were asked for.
+    tensor_paths: of products whose types only their operands tell, by instruction. used: the columns and singles that
+    were asked for.
     """
 
     columns: Mapping[str, Column]
-    opcodes: Sequence[tuple[str, ...]]
-    traits: Sequence[Traits]
+    kinds: Kinds
     singles: Mapping[str, float]
-    _masks: dict[tuple[tuple[str, object], ...], NDArray[np.bool_]] = field(default_factory=dict)
+    tensor_paths: Mapping[int, str]
     used: set[str] = field(default_factory=set)
 
     def single(self, name: str) -> float:
@@ -33,36 +33,10 @@ class Sums:
         return self.singles[name]
 
     def total(self, column: str, **wanted: object) -> float:
-        """The sum of a column over the instructions whose properties are those wanted."""
+        """The sum of a column over the instructions whose properties are those wanted; see `Kinds.mask`."""
         self.used.add(column)
         values = self.columns[column]
-        return float(values[self._mask(tuple(wanted.items()))].sum() if wanted else values.sum())
-
-    def _mask(self, wanted: tuple[tuple[str, object], ...]) -> NDArray[np.bool_]:
-        if wanted not in self._masks:
-            rows = zip(self.opcodes, self.traits, strict=True)
-            self._masks[wanted] = np.array([all(_has(o, t, *w) for w in wanted) for o, t in rows], np.bool_)
-        return self._masks[wanted]
-
-
-def _has(opcode: tuple[str, ...], traits: Traits, key: str, value: object) -> bool:
-    tests = {
-        "cls": lambda: value in traits.classes,
-        "base": lambda: opcode[0] == value,
-        "bases": lambda: opcode[0] in value,  # type: ignore[operator]
-        "base_not": lambda: str(value) not in opcode[0],
-        "bulk": lambda: bulk_kind(opcode) == value,
-    }
-    return tests[key]() if key in tests else getattr(traits, key) == value
-
-
-def bulk_kind(opcode: tuple[str, ...]) -> str:
-    """`ld` or `st` for a bulk copy from or to global memory, "" for any other instruction.
-
-    >>> bulk_kind(("cp", "async", "bulk", "tensor", "2d", "shared::cta", "global"))
-    'ld'
-    """
-    if "bulk" not in opcode or opcode[0] != "cp" or "prefetch" in opcode:
-        return ""
-    spaces = [p.partition("::")[0] for p in opcode if p.partition("::")[0] in ("shared", "global")]
-    return {"shared": "ld", "global": "st"}.get(spaces[0], "") if "global" in spaces else ""
+        if not wanted:
+            return float(values.sum())
+        told = sum(values[i] for i, path in self.tensor_paths.items() if wanted == {"tensor_path": path})
+        return float(values[self.kinds.mask(tuple(wanted.items()))].sum() + told)
