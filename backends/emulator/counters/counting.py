@@ -32,7 +32,7 @@ _WRITES = "l2_write_sectors"
 
 
 class Counting:
-    """Counts a launch of a kernel of these instructions; about `watched_ctas` CTAs at most are followed access by access."""
+    """Counts a launch of a kernel; about `watched_ctas` CTAs at most are followed access by access."""
 
     def __init__(self, kinds: Kinds, geometry: Geometry, sizes: CacheSizes, watched_ctas: int) -> None:
         self.kinds = kinds
