@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -102,6 +102,8 @@ class Emulator:
 
     def launch(self, kernel: EmulatedKernel, config: LaunchConfig, arguments: Sequence[Argument]) -> LaunchResult:
         """Run a kernel; raises UserError for a launch that the driver would refuse."""
+        if config.cluster == (1, 1, 1):
+            config = replace(config, cluster=kernel.entry.attributes.cluster or config.cluster)
         geometry = self._geometry(kernel, config)
         parameters = packed(kernel.entry, arguments)
         started = time.perf_counter()
@@ -163,6 +165,10 @@ def _launch_rules(
         (_is_within(grid, MAX_GRID), f"a grid of {grid}, at most {MAX_GRID} are allowed"),
         (shared_bytes <= limit, f"{shared_bytes} bytes of shared memory, {limit} are allowed on sm_{architecture}"),
         (_fits_required(entry, block), f"a block of {block}, the kernel was compiled for {compiled_for}"),
+        (
+            entry.attributes.cluster in (None, config.cluster),
+            f"a cluster of {config.cluster}, the kernel was compiled for {entry.attributes.cluster}",
+        ),
         (
             all(g % c == 0 for g, c in zip(grid, config.cluster, strict=True)),
             f"a grid of {grid} is no multiple of the cluster {config.cluster}",
