@@ -1,7 +1,7 @@
 """A sectored cache with least-recently-used replacement, simulated for all its sets at once.
 
 Lines of 128 bytes have four sectors, each valid and dirty by itself; a miss brings the sectors that were asked for.
-Lines fall in 32 groups, each with its own sets, so that any number of groups can be simulated without the others.
+Lines fall in 64 groups, each with its own sets, so that any number of groups can be simulated without the others.
 Within both, a line's place is its number plus a hash of the bits above: consecutive lines spread evenly and power of
 two strides do not collide. The real index function, associativity and replacement are not published.
 """
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 LINE_BYTES = 128
 SECTORS_PER_LINE = 4
-GROUPS = 32
+GROUPS = 64
 COUNT = np.array([bin(bits).count("1") for bits in range(16)], np.int64)
 """How many sectors a mask of four bits has."""
 _WAYS = 16
-_GROUP_BITS = 5
+_GROUP_BITS = 6
 _HASH = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
 def group_of(lines: Array) -> Array:
-    """The group of each line, 0 to 31."""
+    """The group of each line, 0 to 63."""
     above = (lines >> _GROUP_BITS).view(np.uint64) * _HASH >> np.uint64(40)
     chosen: Array = (lines + above.view(np.int64)) & (GROUPS - 1)
     return chosen

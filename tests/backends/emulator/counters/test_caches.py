@@ -64,9 +64,9 @@ def test_a_cache_holds_what_fits_and_no_more() -> None:
 
 
 def test_consecutive_lines_spread_over_all_groups() -> None:
-    assert np.bincount(group_of(np.arange(4096, 8192))).tolist() == [128] * GROUPS
+    assert np.bincount(group_of(np.arange(4096, 8192))).tolist() == [4096 // GROUPS] * GROUPS
     strided = np.bincount(group_of(np.arange(4096) * 1024), minlength=GROUPS)
-    assert strided.min() > 0 and strided.max() < 3 * 128
+    assert strided.min() > 0 and strided.max() < 3 * 4096 // GROUPS
 
 
 def test_what_a_kernel_reads_twice_is_in_the_l1_the_second_time() -> None:
