@@ -223,9 +223,12 @@ class Batch:
         """The fault of an asynchronous operation, at the instruction that issued it."""
         return LaunchFault(Finding(rule, message, self.program.site(self.site)))
 
-    def fault_misaligned(self, front: Front, space: str, address: NDArray[np.int64], nbytes: int) -> None:
+    def fault_misaligned(
+        self, front: Front, space: str, address: NDArray[np.int64], nbytes: int, active: Mask | None
+    ) -> None:
         """Raise for the first address that is not a multiple of `nbytes`."""
         bad = (address & (nbytes - 1)) != 0
+        bad = bad if active is None else bad & active
         lane = np.unravel_index(bad.argmax(), bad.shape)
         message = f"{nbytes} bytes at {space} address {int(address[lane]):#x}, which is not a multiple of {nbytes}"
         raise self.fault("misaligned", message, front, lane, int(bad.sum()))

@@ -64,7 +64,7 @@ class Geometry:
         own = batch.cta_of(front)[:, None]
         rank = address >> CLUSTER_RANK_SHIFT
         size = prod(self.cluster)
-        bad = rank >= size
+        bad = (rank < 0) | (rank >= size)
         if bad.any():
             lane = np.unravel_index(bad.argmax(), bad.shape)
             raise batch.fault("bad-cluster-address", f"rank {int(rank[lane])} in a cluster of {size}", front, lane)

@@ -16,8 +16,8 @@ from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
 from backends.emulator.calls import function_addresses, inlined
 from backends.emulator.convergence import cut_for_convergence
-from backends.emulator.engines import Engines
 from backends.emulator.counters.kinds import Kinds
+from backends.emulator.engines import Engines
 from backends.emulator.following import Following
 from backends.emulator.geometry import Geometry
 from backends.emulator.program import Program, build_program

@@ -46,6 +46,11 @@ def _filled(flat: Flat, active: Mask | None) -> Flat:
     return np.where(active, flat, flat[np.unravel_index(active.argmax(), active.shape)])
 
 
+def _active(bad: Mask, active: Mask | None) -> Mask:
+    """The lanes that take part and are bad: others have been given the address of one of them."""
+    return bad if active is None else bad & active
+
+
 def _widened(address: NDArray[np.generic]) -> Flat:
     return address.view(np.int64) if address.dtype.itemsize == 8 else address.astype(np.int64)
 
@@ -66,9 +71,9 @@ class GlobalSpace:
         if not self.arena.within(int(flat.min()), int(flat.max()) + nbytes):
             outside = self.arena.outside(flat, nbytes)
             if outside.any():
-                self._fault(front, flat, outside, nbytes)
+                self._fault(front, flat, _active(outside, active), nbytes)
         if nbytes > 1 and (np.bitwise_or.reduce(flat, axis=None) & (nbytes - 1)):
-            self.batch.fault_misaligned(front, self.name, flat + GLOBAL_BASE, nbytes)
+            self.batch.fault_misaligned(front, self.name, flat + GLOBAL_BASE, nbytes, active)
         return flat
 
     def _fault(self, front: Front, flat: Flat, outside: Mask, nbytes: int) -> None:
@@ -117,17 +122,17 @@ class SharedSpace:
         local = _filled(local, active)
         low, high = int(local.min()), int(local.max())
         start = self.batch.cta_of(front)[:, None] * self.stride_bytes
-        if high >> CLUSTER_RANK_SHIFT or self.has_windows:
+        if self.has_windows or (self.batch.program.uses_clusters and high >> CLUSTER_RANK_SHIFT):
             start = self.batch.cluster_start(front, local, self.stride_bytes)
             local = local & SHARED_OFFSET_MASK
             high = int(local.max())
         if low < 0 or high + nbytes > self.nbytes:
-            outside = (local < 0) | (local > self.nbytes - nbytes)
+            outside = _active((local < 0) | (local > self.nbytes - nbytes), active)
             lane = np.unravel_index(outside.argmax(), outside.shape)
             message = f"{nbytes} bytes at shared address {int(local[lane]):#x}, the CTA has {self.nbytes} bytes"
             raise self.batch.fault("out-of-bounds", message, front, lane, int(outside.sum()))
         if nbytes > 1 and (np.bitwise_or.reduce(local, axis=None) & (nbytes - 1)):
-            self.batch.fault_misaligned(front, self.name, local, nbytes)
+            self.batch.fault_misaligned(front, self.name, local, nbytes, active)
         return local + start
 
 
@@ -146,12 +151,12 @@ class LocalSpace:
         """See `Space.flat`."""
         local = _widened(np.broadcast_to(address, (front.n, WARP_LANES))) + offset
         local = _filled(np.where(local >= LOCAL_BASE, local - LOCAL_BASE, local), active)
-        outside = (local < 0) | (local > self.nbytes - nbytes)
+        outside = _active((local < 0) | (local > self.nbytes - nbytes), active)
         if outside.any():
             lane = np.unravel_index(outside.argmax(), outside.shape)
             message = f"{nbytes} bytes at local address {int(local[lane]):#x}, a thread has {self.nbytes} bytes"
             raise self.batch.fault("out-of-bounds", message, front, lane, int(outside.sum()))
         if np.bitwise_or.reduce(local, axis=None) & (nbytes - 1):
-            self.batch.fault_misaligned(front, self.name, local, nbytes)
+            self.batch.fault_misaligned(front, self.name, local, nbytes, active)
         lane_index = front.indices()[:, None] * WARP_LANES + np.arange(WARP_LANES)
         return local + lane_index * self.nbytes

@@ -148,12 +148,14 @@ _UNORDERED = {"equ": "==", "neu": "!=", "ltu": "<", "leu": "<=", "gtu": ">", "ge
 def comparison(n: NativeBlock, relation: str, kind: str, a: Value, b: Value, ftz: bool) -> Value:
     """<32 x i1> of a comparison of two vectors of `kind`."""
     if kind in FLOATS:
-        if ftz and kind == "f32":
+        if ftz and kind != "f32":
+            raise NotNativeError("ftz")
+        if ftz:
             a, b = flushed(n, a), flushed(n, b)
         if relation in _ORDERED:
             return n.ir.fcmp_ordered(_ORDERED[relation], a, b)
         return n.ir.fcmp_unordered(_UNORDERED[relation], a, b)
-    if relation not in _INTEGER_RELATIONS or kind == "bf16":
+    if relation not in _INTEGER_RELATIONS or "f" in kind or "x" in kind:
         raise NotNativeError(relation)
     compare = n.ir.icmp_signed if kind[0] == "s" else n.ir.icmp_unsigned
     return compare(_INTEGER_RELATIONS[relation], a, b)
@@ -185,7 +187,7 @@ def _selp(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
 def _extremum(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     kind, name = parts[-1], parts[0]
     if kind in FLOATS:
-        require(parts[:-1], "ftz NaN")
+        require(parts[:-1], "ftz NaN" if kind == "f32" else "NaN")
         function = f"{name}imum" if "NaN" in parts else f"{name}imumnum"
         sources = sources_of(n, (kind, kind), operands)
         n.write(operands[0], kind, modified(n, parts, sources, lambda a, b: n.call(function, a, b)))

@@ -28,17 +28,17 @@ def _divide(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None
     is_zero = n.ir.icmp_unsigned("==", b, splat(scalar, 0))
     safe = n.ir.select(is_zero, splat(scalar, 1), b)
     signed = kind[0] == "s"
-    overflow = None
+    ones = splat(scalar, (1 << scalar.width) - 1)
     if signed:
-        lowest, ones = splat(scalar, 1 << (scalar.width - 1)), splat(scalar, (1 << scalar.width) - 1)
+        lowest = splat(scalar, 1 << (scalar.width - 1))
         overflow = n.ir.and_(n.ir.icmp_unsigned("==", a, lowest), n.ir.icmp_unsigned("==", b, ones))
         safe = n.ir.select(overflow, splat(scalar, 1), safe)
     if parts[0] == "div":
         quotient = (n.ir.sdiv if signed else n.ir.udiv)(a, safe)
-        n.write(operands[0], kind, n.ir.select(is_zero, splat(scalar, (1 << scalar.width) - 1), quotient))
+        n.write(operands[0], kind, n.ir.select(is_zero, ones, quotient))
         return
     rest = (n.ir.srem if signed else n.ir.urem)(a, safe)
-    n.write(operands[0], kind, n.ir.select(is_zero, a, rest))
+    n.write(operands[0], kind, n.ir.select(is_zero, ones, rest))
 
 
 def _in_double(compute: Callable[[NativeBlock, Value], Value]) -> Emit:

@@ -70,6 +70,13 @@ _SCALARS: dict[str, Callable[..., tuple[float, float]]] = {
     "sqrt": _exact_root,
     "fma": lambda a, b, c: _nearest(a * b + c),
 }
+
+
+def _plain_fma(a: Array, b: Array, c: Array) -> Array:
+    """Where only the addend is infinite it is the result, even if the product overflows float64."""
+    return np.where(np.isinf(c) & np.isfinite(a) & np.isfinite(b), c, a * b + c)
+
+
 _PLAIN: dict[str, Callable[..., Array]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -77,7 +84,7 @@ _PLAIN: dict[str, Callable[..., Array]] = {
     "div": np.divide,
     "rcp": lambda a: np.divide(np.float64(1), a),
     "sqrt": np.sqrt,
-    "fma": lambda a, b, c: a * b + c,
+    "fma": _plain_fma,
 }
 _TERMS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "add": lambda a, b: (a, b),

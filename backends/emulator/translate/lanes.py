@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backends.emulator.semantics.table import LaneFunction, lookup, lookup_pair, lookup_three
 from backends.emulator.program import CARRY
+from backends.emulator.semantics.table import LaneFunction, lookup, lookup_pair, lookup_three
 from backends.emulator.translate.builder import BlockBuilder
 from backends.ptx.syntax import Instruction, Operand, Pair
 
