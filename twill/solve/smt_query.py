@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from twill.solve.smt_model import Model
 from twill.solve.smt_record import Assignment, assignment
 
 if TYPE_CHECKING:
+    from pysmt.environment import Environment
     from pysmt.fnode import FNode
 
 _TOO_WEAK = {Family.REGISTERS, Family.SMEM, Family.TMEM}
@@ -118,6 +120,18 @@ def _cuts(answer: Assignment) -> list[Cut]:
     return cuts
 
 
+@contextmanager
+def _current(environment: Environment) -> Iterator[None]:
+    """Make it pySMT's global environment, whose type checker would else keep, and hash alike, the nodes of all."""
+    from pysmt.environment import pop_env, push_env
+
+    push_env(environment)
+    try:
+        yield
+    finally:
+        pop_env()
+
+
 class _Context:
     """A solver that holds the model of one II."""
 
@@ -125,17 +139,19 @@ class _Context:
         from pysmt.environment import Environment
         from pysmt.logics import QF_LIA
 
-        environment = Environment()
+        environment = self.environment = Environment()
         self.model = Model(environment, problem, ii, copies)
         self.solver = environment.factory.Solver(name="z3", logic=QF_LIA, solver_options={"random_seed": seed})
         self._cuts = 0
-        for assertion in self.model.assertions():
-            self.solver.add_assertion(assertion)
+        with _current(environment):
+            for assertion in self.model.assertions():
+                self.solver.add_assertion(assertion)
 
     def cut(self, cuts: Sequence[Cut]) -> None:
         """Add those of the cuts that are new to this model."""
-        for cut in cuts[self._cuts :]:
-            self.solver.add_assertion(self.model.register_cut(*cut))
+        with _current(self.environment):
+            for cut in cuts[self._cuts :]:
+                self.solver.add_assertion(self.model.register_cut(*cut))
         self._cuts = len(cuts)
 
     @property
@@ -150,11 +166,12 @@ class _Context:
 
         self.solver.push()
         try:
-            for limit in self._limits(question):
-                self.solver.add_assertion(limit)
-            self.solver.z3.set("timeout", max(1, int(1000 * (deadline - time.monotonic()))))
-            self.solver.z3.set("rlimit", effort or 0)
-            return self._assignment() if self.solver.solve() else Verdict.REFUTED
+            with _current(self.environment):
+                for limit in self._limits(question):
+                    self.solver.add_assertion(limit)
+                self.solver.z3.set("timeout", max(1, int(1000 * (deadline - time.monotonic()))))
+                self.solver.z3.set("rlimit", effort or 0)
+                return self._assignment() if self.solver.solve() else Verdict.REFUTED
         except SolverReturnedUnknownResultError:
             return Verdict.UNKNOWN
         finally:

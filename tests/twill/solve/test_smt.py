@@ -325,3 +325,12 @@ def test_importing_the_solver_does_not_import_z3() -> None:
     code = "import sys, twill.solve.smt, twill.solve.certify; print({'z3', 'pysmt'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_model_leaves_nothing_behind_in_the_global_environment() -> None:
+    """Else each model of a long run is slower to build than the one before."""
+    from pysmt.environment import get_env
+
+    kept = len(get_env().stc.memoization)
+    assert Oracle(attention()).ask(Question(2), 60.0) is not Verdict.UNKNOWN
+    assert len(get_env().stc.memoization) == kept
