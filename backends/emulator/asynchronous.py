@@ -52,7 +52,9 @@ class Agents:
         self.pending: list[Operation] = []
         self._groups: dict[str, NDArray[np.int64]] = {}
 
-    def issue(self, kind: str, perform: Perform, payload: Any, front: Front, guard: Mask | None, closes: bool = True) -> None:
+    def issue(
+        self, kind: str, perform: Perform, payload: Any, front: Front, guard: Mask | None, closes: bool = True
+    ) -> None:
         """Start an operation of the lanes of `front`. Operations of one kind happen in order."""
         lanes = front.full_mask(guard)
         group = self._group(kind)[front.warps].copy()

@@ -53,7 +53,8 @@ class Settings:
 
     seed: of the scheduler's and the agents' choices. completion: `early`, `late` or `random`, when asynchronous
     copies and multiplications happen. engine: `numpy`, `native`, or `auto` (native where it can be had and no checker
-    watches). instruction_budget: warp-instructions; time_limit_s: wall clock. checks: names of checkers that watch, of
+    watches; the clock decides when it takes over, so only the other two always interleave a racy kernel in the same
+    way). instruction_budget: warp-instructions; time_limit_s: wall clock. checks: names of checkers that watch, of
     `backends.device.CHECKS`. counters: whether the launch gives a profile; counted_ctas: how many CTAs at most, but one
     batch at least, NumPy then follows access by access; machine: whose caches they go through, "" for the first known
     of the kernel's architecture.

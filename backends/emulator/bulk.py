@@ -15,6 +15,7 @@ from backends.emulator.memory import GlobalSpace, SharedSpace
 from backends.emulator.semantics.table import storage
 from backends.emulator.spaces import GLOBAL_BASE
 from backends.emulator.tensor import boxes
+from backends.emulator.tensor.swizzle import UNIT_BYTES
 from backends.emulator.tensor.tensor_map import TensorMap, TensorMapError
 from backends.emulator.tensor.tensor_map_bytes import decode
 
@@ -27,7 +28,7 @@ GROUP = "bulk-group"
 MAP_BYTES = 128
 # CUDA driver API, CUtensorMap: the object is aligned to 64 bytes.
 _MAP_ALIGNMENT_BYTES = 64
-_UNIT = boxes.UNIT_BYTES
+_UNIT = UNIT_BYTES
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class RunCopy:
     nbytes: Array
     word: Array | None
     reduction: Reduction | None
+
 
 # The type in which a reducing store computes, by the map's element type.
 _KINDS = {
@@ -123,11 +125,11 @@ class BulkCopies:
         active = front.full_mask(guard)
         if not active.any():
             return
-        count = self._lengths(front, nbytes, active)
-        to = self._shared_places(front, target, _UNIT, active)
+        count = self._lengths(nbytes, active)
+        to = self._shared_runs(front, target, count, active)
         words = self._shared_places(front, barrier, 8, active) >> 3
         origin = self._global_places(front, source, active)
-        self._check_runs(front, origin, count)
+        self._check_runs(origin, count)
         columns = np.stack((origin, count), axis=1)
         to, words, columns = self._multicast(multicast, active, to, words, columns)
         copy = RunCopy(to, columns[:, 0], columns[:, 1], words, None)
@@ -142,10 +144,10 @@ class BulkCopies:
         active = front.full_mask(guard)
         if not active.any():
             return
-        count = self._lengths(front, nbytes, active)
+        count = self._lengths(nbytes, active)
         to = self._global_places(front, target, active)
-        self._check_runs(front, to, count)
-        copy = RunCopy(to, self._shared_places(front, source, _UNIT, active), count, None, reduction)
+        self._check_runs(to, count)
+        copy = RunCopy(to, self._shared_runs(front, source, count, active), count, None, reduction)
         self._note(front, "bulk.run_store", active, copy)
         self.batch.agents.issue(GROUP, self._store_runs, copy, front, active)
 
@@ -157,9 +159,9 @@ class BulkCopies:
         active = front.full_mask(guard)
         if not active.any():
             return
-        count = self._lengths(front, nbytes, active)
+        count = self._lengths(nbytes, active)
         words = self._shared_places(front, barrier, 8, active) >> 3
-        to, origin = (self._shared_places(front, place, _UNIT, active) for place in (target, source))
+        to, origin = (self._shared_runs(front, place, count, active) for place in (target, source))
         copy = RunCopy(to, origin, count, words, None)
         self._note(front, "bulk.run_to_cluster", active, copy)
         self.batch.agents.issue(LOAD, self._copy_shared, copy, front, active)
@@ -224,7 +226,9 @@ class BulkCopies:
         kind = _KINDS.get(tensor_map.dtype.name, "")
         update = update_of(operation, kind) if kind else None
         if update is None:
-            raise self.batch.fault_here("bad-tensor-map", f"no reduction `{operation}` of elements {tensor_map.dtype.name}")
+            raise self.batch.fault_here(
+                "bad-tensor-map", f"no reduction `{operation}` of elements {tensor_map.dtype.name}"
+            )
         return Reduction(kind, update)
 
     def _load_runs(self, copies: list[RunCopy]) -> None:
@@ -247,7 +251,9 @@ class BulkCopies:
                 data = shared[start : start + count]
                 if copy.reduction is not None:
                     dtype = storage(copy.reduction.kind)
-                    data = copy.reduction.update(memory[to : to + count].view(dtype), data.view(dtype), None).view(np.uint8)
+                    data = copy.reduction.update(memory[to : to + count].view(dtype), data.view(dtype), None).view(
+                        np.uint8
+                    )
                 memory[to : to + count] = data
 
     # Places
@@ -281,7 +287,8 @@ class BulkCopies:
         origin = copy.map.address - GLOBAL_BASE
         if high > low and not self.memory.arena.within(origin + low, origin + high):
             raise self.batch.fault_here(
-                "out-of-bounds", f"a tensor's box takes bytes {low} to {high} from {copy.map.address:#x}, which are in no buffer"
+                "out-of-bounds",
+                f"a tensor's box takes bytes {low} to {high} from {copy.map.address:#x}, which are in no buffer",
             )
         return box
 
@@ -302,17 +309,33 @@ class BulkCopies:
         flat = self.shared.flat(front, np.asarray(place[0]), place[1], nbytes, None if chosen.all() else chosen)
         return flat[chosen]
 
+    def _shared_runs(self, front: Front, place: tuple[Any, int], count: Array, chosen: Mask) -> Array:
+        """Where runs of `count` bytes of shared memory start; all of each lies in its CTA's."""
+        start = self._shared_places(front, place, _UNIT, chosen)
+        inside = start % self.shared.stride_bytes
+        outside = np.flatnonzero(inside + count > self.shared.nbytes)
+        if len(outside):
+            lane = tuple(int(axis[outside[0]]) for axis in np.nonzero(chosen))
+            message = (
+                f"{int(count[outside[0]])} bytes at shared address {int(inside[outside[0]]):#x}, the CTA has"
+                f" {self.shared.nbytes} bytes"
+            )
+            raise self.batch.fault("out-of-bounds", message, front, lane, len(outside))
+        return start
+
     def _global_places(self, front: Front, place: tuple[Any, int], chosen: Mask) -> Array:
         flat = self.memory.flat(front, np.asarray(place[0]), place[1], _UNIT, None if chosen.all() else chosen)
         return flat[chosen]
 
-    def _lengths(self, front: Front, nbytes: Any, active: Mask) -> Array:
+    def _lengths(self, nbytes: Any, active: Mask) -> Array:
         count = np.broadcast_to(nbytes, active.shape)[active].astype(np.int64)
         if (count % _UNIT).any():
-            raise self.batch.fault_here("misaligned", f"a bulk copy of {int(count[0])} bytes, which is no multiple of 16")
+            raise self.batch.fault_here(
+                "misaligned", f"a bulk copy of {int(count[0])} bytes, which is no multiple of 16"
+            )
         return count
 
-    def _check_runs(self, front: Front, start: Array, count: Array) -> None:
+    def _check_runs(self, start: Array, count: Array) -> None:
         for first, length in zip(start.tolist(), count.tolist(), strict=True):
             if length and not self.memory.arena.within(first, first + length):
                 raise self.batch.fault_here(
@@ -346,5 +369,3 @@ def _lanes(values: list[Any], chosen: Mask) -> Array:
     """Signed values of the chosen lanes, shape (lanes, len(values))."""
     columns = [np.broadcast_to(v, chosen.shape)[chosen].astype(np.uint32).view(np.int32) for v in values]
     return np.stack(columns, axis=1)
-
-

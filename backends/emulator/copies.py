@@ -93,7 +93,9 @@ class Copies:
             shift = t.nbytes.bit_length() - 1
             whole = t.active & (t.reads == t.nbytes)
             if whole.all():
-                self.shared.units[t.nbytes][t.to >> shift] = self.memory.units[t.nbytes].take(t.origin >> shift, mode="clip")
+                self.shared.units[t.nbytes][t.to >> shift] = self.memory.units[t.nbytes].take(
+                    t.origin >> shift, mode="clip"
+                )
                 continue
             self.shared.units[t.nbytes][t.to[whole] >> shift] = self.memory.units[t.nbytes][t.origin[whole] >> shift]
             self._fill(t, t.active & ~whole)

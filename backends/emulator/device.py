@@ -23,6 +23,7 @@ from backends.emulator.faults import LaunchFault
 from backends.emulator.following import Following
 from backends.emulator.geometry import Geometry
 from backends.emulator.launch import BATCH_LANES, LoadedKernel, load_kernel, load_variables, run_launch
+from backends.emulator.spaces import GLOBAL_BASE
 from backends.machines.loader import load_machine
 from backends.ptx import parse_ptx
 from backends.ptx.syntax import Function, Module
@@ -81,12 +82,15 @@ class Emulator:
 
     def free(self, buffer: Buffer) -> None:
         """Give memory back; a kernel that uses it afterwards is out of bounds."""
+        if buffer.address not in self._allocations:
+            raise _no_buffer(buffer)
         self.arena.free(self._allocations.pop(buffer.address))
         self._initialised.free(buffer)
 
     def write(self, buffer: Buffer, data: NDArray[Any]) -> None:
         """Copy a contiguous array to the start of a buffer."""
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        self._require(buffer)
         if len(raw) > buffer.nbytes:
             raise fail("bad-copy", f"{len(raw)} bytes do not fit buffer `{buffer.label}` of {buffer.nbytes} bytes")
         self.arena.bytes(buffer.address, len(raw))[:] = raw
@@ -95,6 +99,7 @@ class Emulator:
     def read(self, buffer: Buffer, dtype: Any, shape: Sequence[int]) -> NDArray[Any]:
         """Copy the start of a buffer out."""
         nbytes = prod(shape) * np.dtype(dtype).itemsize
+        self._require(buffer)
         if nbytes > buffer.nbytes:
             raise fail("bad-copy", f"{nbytes} bytes wanted of buffer `{buffer.label}` of {buffer.nbytes} bytes")
         data: NDArray[Any] = self.arena.bytes(buffer.address, nbytes).view(dtype).reshape(shape).copy()
@@ -125,6 +130,12 @@ class Emulator:
         self._initialised.launched(checks.memory if checks else None)
         findings = checks.findings if checks else ()
         return LaunchResult(fault, findings, counters, profile, "".join(output), time_s=time.perf_counter() - started)
+
+    def _require(self, buffer: Buffer) -> None:
+        """Refuse a buffer that does not lie in memory that is allocated."""
+        start = buffer.address - GLOBAL_BASE
+        if buffer.nbytes and not self.arena.within(start, start + buffer.nbytes):
+            raise _no_buffer(buffer)
 
     def _checks(self, kernel: EmulatedKernel) -> Checks | None:
         names = self.settings.checks
@@ -160,6 +171,8 @@ def _launch_rules(
     limit = _SHARED_KIB.get(architecture, 227) * 1024
     return [
         (min(grid) >= 1 and min(block) >= 1, f"grid {grid} or block {block} has an empty side"),
+        (min(config.cluster) >= 1, f"a cluster of {config.cluster} has an empty side"),
+        (config.dynamic_shared_bytes >= 0, f"{config.dynamic_shared_bytes} bytes of dynamic shared memory"),
         (threads <= MAX_THREADS, f"a block of {threads} threads, at most {MAX_THREADS} are allowed"),
         (_is_within(block, MAX_BLOCK), f"a block of {block}, at most {MAX_BLOCK} are allowed"),
         (_is_within(grid, MAX_GRID), f"a grid of {grid}, at most {MAX_GRID} are allowed"),
@@ -170,7 +183,7 @@ def _launch_rules(
             f"a cluster of {config.cluster}, the kernel was compiled for {entry.attributes.cluster}",
         ),
         (
-            all(g % c == 0 for g, c in zip(grid, config.cluster, strict=True)),
+            all(g % max(c, 1) == 0 for g, c in zip(grid, config.cluster, strict=True)),
             f"a grid of {grid} is no multiple of the cluster {config.cluster}",
         ),
     ]
@@ -178,6 +191,12 @@ def _launch_rules(
 
 def _is_within(extent: tuple[int, int, int], limit: tuple[int, int, int]) -> bool:
     return all(a <= b for a, b in zip(extent, limit, strict=True))
+
+
+def _no_buffer(buffer: Buffer) -> Exception:
+    return fail(
+        "bad-buffer", f"`{buffer.label}`: {buffer.nbytes} bytes at {buffer.address:#x} are not, or no more, allocated"
+    )
 
 
 def architecture_of(module: Module) -> int:

@@ -61,7 +61,9 @@ class MBarriers:
         counts = np.broadcast_to(count, active.shape)[active].astype(np.uint64)
         if (counts == 0).any() or (counts > COUNT_MASK).any():
             lane = np.unravel_index(active.argmax(), active.shape)
-            raise self.batch.fault("bad-mbarrier", f"count {int(counts[0])}, allowed are 1 to {COUNT_MASK}", front, lane)
+            raise self.batch.fault(
+                "bad-mbarrier", f"count {int(counts[0])}, allowed are 1 to {COUNT_MASK}", front, lane
+            )
         self.words[word] = counts | (counts << np.uint64(20))
         self._note(front, "init", word, active)
 
@@ -154,7 +156,7 @@ class MBarriers:
         self, word: Flat, arrivals: NDArray[np.int64], announced: NDArray[np.int64],
         dropped: NDArray[np.int64] | None = None,
     ) -> None:  # fmt: skip
-        """Add announced bytes and subtract arrivals at each object, once for each element of `word`; then complete phases."""
+        """Add announced bytes and subtract arrivals, once for each element of `word`; then complete phases."""
         objects, inverse = np.unique(word, return_inverse=True)
         arrived = np.bincount(inverse, arrivals, len(objects)).astype(np.int64)
         nbytes = np.bincount(inverse, announced, len(objects)).astype(np.int64)
@@ -234,13 +236,18 @@ class MBarriers:
         phase = values >> np.uint64(63) != 0
         if (((values >> np.uint64(20)) & np.uint64(COUNT_MASK)) == 0)[active].any():
             lane = np.unravel_index(active.argmax(), active.shape)
-            raise self.batch.fault("uninitialised-mbarrier", "a wait on an mbarrier that was never initialised", front, lane)
-        return active & (phase != parity)
+            raise self.batch.fault(
+                "uninitialised-mbarrier", "a wait on an mbarrier that was never initialised", front, lane
+            )
+        done: NDArray[np.bool_] = active & (phase != parity)
+        return done
 
     def _check_initialised(self, objects: Flat, expected: NDArray[np.int64]) -> None:
         if (expected <= 0).any():
             address = int(objects[expected <= 0][0]) * 8 % self.shared.stride_bytes
-            raise self.batch.fault_here("uninitialised-mbarrier", f"the mbarrier at shared address {address:#x} was never initialised")
+            raise self.batch.fault_here(
+                "uninitialised-mbarrier", f"the mbarrier at shared address {address:#x} was never initialised"
+            )
 
     def _check_range(self, objects: Flat, pending: NDArray[np.int64], due: NDArray[np.int64]) -> None:
         bad = (np.abs(due) > _MAX_BYTES) | (pending < 0)
@@ -274,7 +281,8 @@ class MBarriers:
 def _parity_of(state: Any, is_parity: bool, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """The phase that a wait names: a parity, or the top bit of a state token."""
     value = np.broadcast_to(state, shape)
-    return (value & 1) != 0 if is_parity else (value >> np.uint64(63)) != 0
+    odd: NDArray[np.bool_] = (value & 1) != 0 if is_parity else (value >> np.uint64(63)) != 0
+    return odd
 
 
 def _decoded(words: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -290,5 +298,3 @@ def _encoded(
 ) -> NDArray[np.uint64]:
     low = (pending & COUNT_MASK) | ((expected & COUNT_MASK) << 20) | ((due & _BYTES_MASK) << 40)
     return low.view(np.uint64) | (phase.astype(np.uint64) << np.uint64(63))
-
-
