@@ -14,8 +14,9 @@ from backends.ptx.syntax import Address, Symbol
 
 Value = Any
 _SPACES = {"global": "global", "const": "global", "param": "param", "shared": "shared", "local": "local"}
+# Accesses by which threads tell each other something stay with NumPy: between them the scheduler lets others go on.
 _PLAIN = frozenset([
-    "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "volatile", "weak", "relaxed", "acquire", "release", "cta", "gpu",
+    "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "weak", "cta", "gpu",
     "sys", "v2", "v4",
 ])  # fmt: skip
 
