@@ -74,10 +74,10 @@ def contracted(instance: Instance, core: Core, ii: int) -> Problem | None:
 
 
 def _bare(op: Op, core: Core) -> Op:
-    """The op with what the core keeps of it; not streaming, since its edges now say what they ask for."""
+    """The op with what the core keeps of it, and its span; its edges already say what streaming asks for."""
     smem, tmem = (getattr(op, memory) if memory == core.memory else 0 for memory in ("smem_bytes", "tmem_columns"))
     unit = op.unit if op.unit == core.unit else None
-    bare = replace(op, unit=unit, variable_latency=False, streaming=False)
+    bare = replace(op, unit=unit, latency_cycles=op.span_cycles, variable_latency=False, streaming=False)
     return replace(bare, smem_bytes=smem, tmem_columns=tmem, registers=0)
 
 
