@@ -7,8 +7,10 @@ from backends.emulator.translate.builder import BlockBuilder
 from backends.emulator.translate.loads import space_of
 from backends.ptx.syntax import Instruction, Operand, Symbol
 
-_OPERATIONS = frozenset("add min max and or xor exch cas inc dec".split())
-_ORDERINGS = frozenset("relaxed acquire release acq_rel cta cluster gpu sys noftz global shared generic".split())
+_OPERATIONS = frozenset(["add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"])
+_ORDERINGS = frozenset(
+    ["relaxed", "acquire", "release", "acq_rel", "cta", "cluster", "gpu", "sys", "noftz", "global", "shared", "generic"]
+)
 
 
 def emit_atom(b: BlockBuilder, instruction: Instruction) -> None:

@@ -30,7 +30,7 @@ def emit_bulk(b: BlockBuilder, instruction: Instruction) -> None:
 
 def _tensor(b: BlockBuilder, instruction: Instruction) -> None:
     parts = instruction.parts
-    if any(p.startswith("im2col") for p in parts) or "tile::gather4" in instruction.opcode and "2d" not in parts:
+    if any(p.startswith("im2col") for p in parts) or ("tile::gather4" in instruction.opcode and "2d" not in parts):
         raise b.refuse("im2col mode")
     is_gather = "tile::gather4" in parts or "tile::scatter4" in parts
     loads = _first_space(parts) == "shared"
@@ -49,7 +49,8 @@ def _tensor(b: BlockBuilder, instruction: Instruction) -> None:
         )
         return
     b.effect(
-        f"S.bulk.tensor_store(F, {place}, {tensor_map}, {coordinates}, {_tensor_reduction(b, parts)}, {is_gather}, {b.guard})"
+        f"S.bulk.tensor_store(F, {place}, {tensor_map}, {coordinates}, {_tensor_reduction(b, parts)}, {is_gather},"
+        f" {b.guard})"
     )
 
 

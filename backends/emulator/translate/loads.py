@@ -9,7 +9,27 @@ from backends.ptx.syntax import Address, Instruction, Operand, Symbol
 _SPACES = {"global": "global", "const": "global", "param": "global", "shared": "shared", "local": "local"}
 # Cache hints and prefetch sizes do not change what is loaded; `volatile`, `relaxed` and `acquire` only order it.
 _IGNORED = frozenset(
-    "ca cg cs lu cv wb wt nc volatile weak relaxed acquire release mmio cta cluster gpu sys unified".split()
+    [
+        "ca",
+        "cg",
+        "cs",
+        "lu",
+        "cv",
+        "wb",
+        "wt",
+        "nc",
+        "volatile",
+        "weak",
+        "relaxed",
+        "acquire",
+        "release",
+        "mmio",
+        "cta",
+        "cluster",
+        "gpu",
+        "sys",
+        "unified",
+    ]
 )
 _IGNORED_PREFIXES = ("L1::", "L2::", "level::")
 

@@ -22,9 +22,17 @@ _EXACT: dict[str, Callable[..., Fraction]] = {
     "fma": lambda a, b, c: a * b + c,
     "mad": lambda a, b, c: a * b + c,
 }
+
+
+def _fma(a: float, b: float, c: float) -> float:
+    """A product of finite factors is finite, however large: then an infinite addend is the sum."""
+    return c if math.isinf(c) and math.isfinite(a) and math.isfinite(b) else a * b + c
+
+
 # In float64: right for operands that are not finite, for division by zero, and for the sign of an exact zero.
 _SPECIAL: dict[str, Callable[..., float]] = {
-    **{name: _EXACT[name] for name in ("add", "sub", "mul", "fma", "mad")},
+    **{name: _EXACT[name] for name in ("add", "sub", "mul")},
+    **dict.fromkeys(("fma", "mad"), _fma),
     "div": lambda a, b: a / b,
     "rcp": lambda a: np.float64(1) / a,
 }
