@@ -30,7 +30,8 @@ transformers.functional:liger_fused_linear_jsd student_input:tensor(8,64) studen
 teacher_input:tensor(8,64) teacher_weight:tensor(100,64)
 transformers.functional:liger_fused_linear_kl_div student_input:tensor(8,64) student_weight:tensor(100,64) \
 target:probability(8,100)
-ops:LigerFusedLinearScaledCrossEntropyFunction.apply input:bfloat(16,64) weight:bfloat(128,64) target:classes(16,128)
+ops.fused_linear_scaled_cross_entropy:_FusedLinearPPOFallbackFunction.apply input:bfloat(16,64) weight:bfloat(128,64) \
+target:classes(16,128) temperature=1.0 ignore_index=-100 return_entropy=False
 ops:LigerFusedCETVDFunction.apply student:tensor(8,64) teacher:tensor(8,64) target:classes(8,64)
 ops:LigerFusedMoEFunction.apply x:bfloat(16,64) gate_up:bfloat(4,128,64) down:bfloat(4,64,64) \
 index:classes(16,2,4) weights:bfloat(16,2)
@@ -56,7 +57,7 @@ transformers.functional:liger_multi_token_attention scores:tensor(1,2,16,16) wei
 padding=1
 transformers.functional:liger_multi_token_attention#sparse scores:tensor(1,2,16,16) weight:tensor(2,2,3,3) padding=1 \
 sparse=True
-transformers.functional:liger_poly_norm X:tensor(2,8,64) W:tensor(3) B:tensor(1)
+transformers.functional:liger_poly_norm X:tensor(2,8,64) W:tensor(3) B:tensor()
 transformers.functional:liger_qwen2vl_mrope q:tensor(1,2,8,32) k:tensor(1,2,8,32) cos:tensor(3,1,8,32) \
 sin:tensor(3,1,8,32) mrope_section=[4,6,6]
 transformers.functional:liger_relu_squared x:tensor(2,8,64)
@@ -73,12 +74,12 @@ ops:LigerEmbeddingFunction.apply embeddings:tensor(32,64) indices:classes(2,8,32
 """
 _FLA = """
 ops:chunk_abc q:key(1,128,2,32) k:key(1,128,2,32) v:value(1,128,2,32) s:slots(1,128,2,16)
-ops:chunk_comba q:unit_key k:unit_key v p:unit_key g beta => ops.comba.naive:naive_recurrent_comba
-ops:fused_recurrent_comba q:unit_key k:unit_key v p:unit_key g beta => ops.comba.naive:naive_recurrent_comba
-ops:chunk_cyfa q k:key v g delta:part beta:part readout:tensor(2,32,32) q_norm_weight:unit_norm k_norm_weight:unit_norm \
-q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
-ops:fused_recurrent_cyfa q k:key v g delta:part beta:part readout:tensor(2,32,32) q_norm_weight:unit_norm k_norm_weight:unit_norm \
-q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
+ops:chunk_comba q:unit_key k:unit_key v p:unit_key g beta
+ops:fused_recurrent_comba q:unit_key k:unit_key v p:unit_key g beta
+ops:chunk_cyfa q k:key v g delta:part beta:part readout:tensor(2,7,7) \
+q_norm_weight:unit_norm k_norm_weight:unit_norm q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
+ops:fused_recurrent_cyfa q k:key v g delta:part beta:part readout:tensor(2,7,7) \
+q_norm_weight:unit_norm k_norm_weight:unit_norm q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
 ops:chunk_delta_rule q k v beta initial_state output_final_state=True
 ops:chunk_delta_rule#varlen q k v beta cu_seqlens use_qk_l2norm_in_kernel=True
 ops:fused_recurrent_delta_rule q k v beta
@@ -92,7 +93,6 @@ ops:fused_recurrent_gated_delta_rule q k v g beta => ops.gated_delta_rule.naive:
 ops.gated_delta_product:chunk_gated_delta_product q k:unit_key(1,160,2,32) v:value(1,160,2,32) g \
 beta:beta(1,160,2) num_householder=2
 ops:chunk_gla q k v g:key_gate initial_state output_final_state=True
-ops:fused_chunk_gla q k v g:key_gate
 ops:fused_recurrent_gla q k v gk => ops.gla.naive:naive_recurrent_gla
 ops:chunk_gsa q k v s g:slot_gate
 ops:fused_recurrent_gsa q k v s g:slot_gate => ops.gsa.naive:naive_recurrent_gsa
@@ -105,12 +105,13 @@ ops.gdn2:chunk_gdn2 q k v g:float_gate b:key w:key => ops.gdn2.naive:naive_recur
 ops.gdn2:fused_recurrent_gdn2 q k v g:float_gate b:key w:key => ops.gdn2.naive:naive_recurrent_gdn2
 ops:chunk_lightning_attn q k v layer_idx=1 num_layers=4
 ops:fused_recurrent_lightning_attn q k v layer_idx=1 num_layers=4
-ops.lightnet:chunk_lightnet q k v g:key_gate
-ops.lightnet:fused_recurrent_lightnet q k v g:key_gate
+ops.lightnet:chunk_lightnet q k v
+ops.lightnet:fused_recurrent_lightnet q k v
 ops:chunk_linear_attn q k v normalize=False => ops.linear_attn.naive:naive_recurrent_linear_attn
 ops:fused_chunk_linear_attn q k v normalize=False => ops.linear_attn.naive:naive_recurrent_linear_attn
 ops:fused_recurrent_linear_attn q k v => ops.linear_attn.naive:naive_recurrent_linear_attn
-ops:chunk_log_linear_attn q k:unit_key v g level_scales:positive(1,80,2,7)
+ops:chunk_log_linear_attn q:half(1,80,2,64) k:half(1,80,2,64) v:half(1,80,2,64) g \
+level_scales:positive(1,80,2,7)
 ops:chunk_mesa_net q:unit_key k v g beta lamb:positive(2,32) max_CG_iteration=5
 ops:chunk_momentum_delta_rule q k v log_alpha:head_gate log_mu:head_gate p:unit_key beta eta:part
 ops:fused_recurrent_momentum_delta_rule q k v log_alpha:head_gate log_mu:head_gate p:unit_key beta eta:part

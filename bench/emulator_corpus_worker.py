@@ -29,7 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import torch  # noqa: E402
 from emulator_corpus_arguments import tensors  # noqa: E402
 from emulator_corpus_compare import difference  # noqa: E402
-from emulator_corpus_interpreter import make_scalars_tensors  # noqa: E402
+from emulator_corpus_interpreter import compute_libdevice, make_scalars_tensors, multiply_bfloat16  # noqa: E402
 from emulator_corpus_uses import USES, Use, run_reference, run_use  # noqa: E402
 
 from backends.compilers.architecture import capability_of  # noqa: E402
@@ -248,6 +248,8 @@ def main(argv: list[str]) -> int:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if ROLE == "interpreter":
         make_scalars_tensors()
+        compute_libdevice()
+        multiply_bfloat16()
     with pretended_gpu(capability_of(target), lambda *_: None, computes=True):
         for use in USES.values():
             with contextlib.suppress(ImportError, AttributeError):  # told again, and recorded, where the use runs
