@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ortools.sat.python import cp_model
+
 from twill.problem.problem import Family
 from twill.solve.joint_frame import Frame
 from twill.solve.joint_instance import Value
@@ -51,6 +53,14 @@ def _limit_lifetimes(frame: Frame, values: Iterable[Value]) -> None:
             least = int(frame.paths[reader.op, value.op])
             if reader.op != value.op and least > NEVER:
                 frame.model.add(frame.times[value.op] - frame.times[reader.op] >= least)
+
+
+def register_use(frame: Frame, storage: Storage) -> cp_model.LinearExprT:
+    """Registers x cycles x warps of all values, each on its own."""
+    ops = frame.instance.problem.graph.ops
+    chains = [Chain((v,), 0, False, v.registers) for v in frame.instance.values if v.registers]
+    arcs = [(x, storage.arc(x, tenure_bounds(frame, x)[1])) for x in chains]
+    return sum(ops[x.values[0].op].warps * x.size * arc.live for x, arc in arcs)
 
 
 def add_register_energy(frame: Frame, storage: Storage) -> None:

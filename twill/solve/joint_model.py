@@ -9,7 +9,7 @@ from ortools.sat.python import cp_model
 from twill.solve.joint_frame import Frame, make_frame
 from twill.solve.joint_groups import Groups, add_groups
 from twill.solve.joint_instance import Instance
-from twill.solve.joint_memory import add_memories, add_register_energy
+from twill.solve.joint_memory import add_memories, add_register_energy, register_use
 from twill.solve.joint_registers import add_registers
 from twill.solve.joint_storage import Storage
 
@@ -97,3 +97,21 @@ def full_model(instance: Instance, ii: int, length: int, anchored: bool = False)
     add_registers(groups, storage)
     add_register_energy(frame, storage)
     return None if frame.impossible else Model(frame, groups)
+
+
+def loose_model(instance: Instance, ii: int, length: int, frugal: bool) -> Model | None:
+    """The problem without its register family, which makes the model large; None where bounds alone rule it out.
+
+    frugal: ask for the least registers x cycles x warps, so that register budgets are likely to hold as well.
+    """
+    frame = make_frame(instance, ii, length) if instance.conflict is None else None
+    if frame is None:
+        return None
+    storage = Storage(frame)
+    add_memories(frame, storage)
+    groups = add_groups(frame)
+    if groups is None or frame.impossible:
+        return None
+    if frugal:
+        frame.model.minimize(register_use(frame, storage))
+    return Model(frame, groups)

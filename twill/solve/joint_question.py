@@ -7,14 +7,15 @@ the problem itself; the other looks for schedules, in short and simple scopes fi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from twill.problem.problem import Problem
+from twill.problem.problem import Family, Problem
 from twill.solve.joint_instance import make_instance
-from twill.solve.joint_model import Model, Solution, base_model, full_model
+from twill.solve.joint_layout import Layout
+from twill.solve.joint_model import Model, Solution, base_model, full_model, loose_model
 from twill.solve.joint_paths import longest_paths
 from twill.solve.joint_run import Answer, Task, race
 from twill.solve.protocol import Limits
@@ -73,6 +74,21 @@ class Questions:
         found = next((a.solution for a in answers if a.solution is not None and a.task is not relaxed), None)
         refuted = any(a.refuted and a.settles for a in answers)
         return Verdict(found, refuted, fruitless=fruitless, relaxed_fits=fits)
+
+    def find_loosely(self, ii: int, scopes: Sequence[Scope], look: float) -> Solution | None:
+        """A schedule from a model without registers, where they happen to fit; quick on graphs of many ops."""
+        for scope in scopes:
+            tasks = [Task(name, self._loose(ii, scope, name == "frugal"), False) for name in ("plain", "frugal")]
+            answers = race([[task] for task in tasks], self.limits, look)
+            found = (a.solution for a in answers if a.solution is not None)
+            fitting = [s for s in found if Layout(self.instance, s).registers_fit]
+            if fitting:
+                return min(fitting, key=lambda solution: solution.length(self.instance.spans))
+        return None
+
+    def _loose(self, ii: int, scope: Scope, frugal: bool) -> Callable[[], Model | None]:
+        problem = replace(self.problem, relaxed=self.problem.relaxed | {Family.REGISTERS})
+        return lambda: loose_model(make_instance(problem, scope.groups), ii, scope.length, frugal)
 
     def settle(self, ii: int, whole: Scope) -> Verdict:
         """Refute `whole`, with and without groups side by side, or find a schedule in it: all the time there is."""

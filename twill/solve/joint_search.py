@@ -30,6 +30,7 @@ _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubl
 _ROUNDS = 3  # looks at one II before another is tried
 _QUICK_EFFORT = 2_000_000  # z3's resource units for the other refuter, early in a question: about a second
 _EFFORT = 16_000_000  # the same, once CP-SAT has had its rounds
+_LARGE = 48  # ops from which on a model of the registers is slow
 _SEQUENTIAL_LOOK = 0.5  # for a schedule to fall back on
 _FEW_MORE = 3  # groups beyond the least number that it may have
 _LAST_LOOK = 10.0  # deterministic time for the canonical schedule
@@ -65,6 +66,7 @@ class Search:
         self.refuter_first = False
         self.floor: Floor | None = None
         self.sequential_asked = False
+        self.large, self.loosely = self.instance.size > _LARGE and self.instance.has_registers, False
         self.most_ii = screen.most_useful_ii(self.instance)
 
     def _least_groups(self) -> int:
@@ -161,7 +163,12 @@ class Search:
         return low, self.most_ii
 
     def _climb(self, low: int, high: int) -> None:
-        """Try `low`, then ever larger steps, until there is a schedule."""
+        """Try `low`, then ever larger steps, until there is a schedule.
+
+        The first question about many ops may take all the time: there, a schedule to fall back on comes first.
+        """
+        if self.large and self._find_sequential():
+            self._attempt(low, _FIRST_LOOK, 1)
         ii, step = low, max(1, low // 64)
         while self.known.solution is None:
             self.limits.progress(f"II {ii}: searching")
@@ -192,6 +199,8 @@ class Search:
         finds, fits = self._scopes(ii, whole), False
         asked = self.refuter_first
         if asked and self._refuted_otherwise(ii, _QUICK_EFFORT):
+            return
+        if self._found_loosely(ii, look):
             return
         for round_ in count() if rounds is None else range(rounds):
             verdict = self.ask.decide(ii, whole, finds, look * 2**round_, relaxed_fits=fits or self._fits(ii))
@@ -224,10 +233,23 @@ class Search:
         self.sequential_asked = True
         ii = min(self.most_ii, max(self.known.bounds["ii"], self.chain))
         counts = range(self.few_groups, min(self.most_groups, self.few_groups + _FEW_MORE) + 1)
-        finds = [Scope(ii, count) for count in counts]
-        whole = Scope(self.horizon(ii), self.most_groups)
-        self.known.solution = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
+        finds, whole = [Scope(ii, count) for count in counts], Scope(self.horizon(ii), self.most_groups)
+        if not self.large:
+            self.known.solution = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
+        if self.known.solution is None:
+            self.known.solution = self.ask.find_loosely(ii, finds, _SEQUENTIAL_LOOK)
+            self.loosely = self.known.solution is not None
         return self.known.solution is not None
+
+    def _found_loosely(self, ii: int, look: float) -> bool:
+        """Whether a schedule comes up without a model of registers, where one has before."""
+        if not self.loosely:
+            return False
+        least = self.ask.shortest_chain(ii)
+        lengths = (least + ii // 2, least + 2 * ii, self.horizon(ii))
+        solution = self.ask.find_loosely(ii, [Scope(length, self.few_groups + 1) for length in lengths], look)
+        self.known.solution = solution or self.known.solution
+        return solution is not None
 
     def _below_floor(self, ii: int) -> bool:
         """Whether the relaxation without groups rules `ii` out; asked once, when CP-SAT has left a question open."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ir.graph import DependenceGraph, Edge, Op
@@ -9,11 +11,13 @@ from ir.machine import Machine
 from tests.twill.differential.compare import problem_of
 from twill.problem.check import check
 from twill.problem.problem import Problem
+from twill.problem.verify import verify
 from twill.solve import joint_search
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_contract import Core, contracted, cores, first_open
 from twill.solve.joint_instance import make_instance
-from twill.solve.joint_question import Verdict
+from twill.solve.joint_question import Questions, Scope, Verdict
+from twill.solve.joint_result import make_schedule
 from twill.solve.protocol import Limits
 
 # Two products of 4 cycles fill unit u in 8. Their tiles live 7 cycles (`c` also waits for `x`) and 6 cycles.
@@ -23,6 +27,9 @@ EDGES = (Edge("a", "x", kind="order"), Edge("x", "c"), Edge("a", "c"), Edge("b",
 GRAPH = DependenceGraph("tight", (*PRODUCTS, *OTHERS), EDGES)
 PROBLEM = Problem(GRAPH, Machine("m", {"u": 1, "w": 1}, tmem_columns=2))
 CORE = Core("u", "tmem_columns")
+_REGISTERS: dict[str, Any] = {
+    "min_registers_per_thread": 1, "register_granularity": 1, "reserved_registers": 0, "threads_per_warp": 1
+}  # fmt: skip
 
 
 def test_full_units_and_tight_memories_make_the_cores() -> None:
@@ -84,3 +91,30 @@ def test_a_schedule_to_fall_back_on_comes_where_the_first_question_stays_open(mo
     search._attempt(2, 0.1, 1)
     assert search.known.solution is not None
     assert search.known.solution.ii == search.chain == 7
+
+
+def test_a_loose_schedule_is_kept_only_where_registers_fit() -> None:
+    """The model without registers knows nothing of budgets: what it finds is checked."""
+    ops = (Op("a", "u", 3, 1, registers=6, warps=1), Op("b", "u", 3, 1, registers=6, warps=1))
+    graph = DependenceGraph("tiles", ops, ())
+    roomy = Machine("m", {"u": 1}, registers_per_sm=12, max_registers_per_thread=12, **_REGISTERS)
+    tight = Machine("m", {"u": 1}, registers_per_sm=5, max_registers_per_thread=5, **_REGISTERS)
+    scopes = [Scope(20, 1)]
+    found = Questions(Problem(graph, roomy), Limits()).find_loosely(20, scopes, 1.0)
+    assert found is not None
+    assert Questions(Problem(graph, tight), Limits()).find_loosely(20, scopes, 1.0) is None
+
+
+def test_many_ops_get_a_schedule_to_fall_back_on_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CP-SAT kept from answering, the loose model alone gives a schedule, and the verifier accepts it."""
+    monkeypatch.setattr(joint_search, "_LARGE", 1)
+    monkeypatch.setattr(joint_search.Questions, "decide", lambda *_all, **_named: Verdict())
+    ops = tuple(Op(f"o{i}", "u", 2, 1, registers=2, warps=1) for i in range(6))
+    edges = tuple(Edge(f"o{i}", f"o{i + 1}") for i in range(5))
+    machine = Machine("m", {"u": 1}, registers_per_sm=100, max_registers_per_thread=20, **_REGISTERS)
+    problem = Problem(DependenceGraph("chain", ops, edges), machine)
+    search = joint_search.Search(problem, Limits(time_s=5.0))
+    search.known.bounds["ii"] = search.minimum
+    search._climb(search.minimum, search.most_ii)
+    assert search.known.solution is not None
+    assert verify(make_schedule(search, "cpsat"), problem) == ()
