@@ -193,11 +193,12 @@ def _check(nvrtc: Any, status: Any, call: str) -> None:
 
 
 def _bytes(size_of: Any, read: Any, program: Any) -> bytes:
+    """What NVRTC writes. Its buffer must be our own: one byte of `bytes` is an object that all of Python shares."""
     status, size = size_of(program)
-    buffer = b" " * (size if int(status) == 0 else 0)
+    buffer = bytearray(size if int(status) == 0 else 0)
     if buffer:
         read(program, buffer)
-    return buffer
+    return bytes(buffer)
 
 
 def _text(size_of: Any, read: Any, program: Any) -> str:

@@ -315,3 +315,10 @@ report = [{ N = 1024 }]
         64,
     )
     assert [p.argument for p in found.parameters] == ["x", "y", "factor", "n"]
+
+
+def test_an_empty_log_leaves_python_as_it_was() -> None:
+    """NVRTC writes into the buffer that it is given; a byte of `bytes` would be one that Python shares."""
+    source = 'extern "C" __global__ void one(int *a) { a[0] = 1; }'
+    assert compile_source(source, "one", "sm_80", CudaOptions(cubin=False), cache=Cache.off()).log == ""
+    assert bytes([32])[0] == 32
