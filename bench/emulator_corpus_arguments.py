@@ -34,6 +34,7 @@ def _class_indices(shape: tuple[int, ...]) -> torch.Tensor:
 KINDS: Mapping[str, tuple[tuple[int, ...], Draw]] = {
     "key": ((*_HEAD, KEY), lambda s: _half(torch.randn(s))),
     "unit_key": ((*_HEAD, KEY), lambda s: _half(normalize(torch.randn(s), dim=-1))),
+    "float_unit_key": ((*_HEAD, KEY), lambda s: normalize(torch.randn(s), dim=-1)),
     "value": ((*_HEAD, VALUE), lambda s: _half(torch.randn(s))),
     "slots": ((*_HEAD, SLOTS), lambda s: _half(torch.randn(s))),
     "head_gate": (_HEAD, lambda s: logsigmoid(torch.randn(s))),
@@ -47,6 +48,7 @@ KINDS: Mapping[str, tuple[tuple[int, ...], Draw]] = {
     "state": ((BATCH, HEADS, KEY, VALUE), lambda s: torch.randn(s)),
     "tensor": ((4, 64), torch.randn),
     "half": ((4, 64), lambda s: _half(torch.randn(s))),
+    "frozen": ((4, 64), lambda s: _half(torch.randn(s))),
     "bfloat": ((4, 64), lambda s: torch.randn(s).to(torch.bfloat16)),
     "positive": ((4, 64), torch.rand),
     "probability": ((4, 64), lambda s: torch.randn(s).softmax(-1)),
@@ -54,6 +56,7 @@ KINDS: Mapping[str, tuple[tuple[int, ...], Draw]] = {
     "classes": ((8, 64), _class_indices),
     "mask": ((4, 64), lambda s: torch.ones(s, dtype=torch.bool)),
     "starts": ((3,), lambda _: torch.tensor([0, 33, TIME])),
+    "ends": ((2,), lambda _: torch.tensor([0, 128], dtype=torch.int32)),
     "unit_norm": ((KEY,), lambda s: 1 + torch.randn(s) / 10),
     "layers": ((2,), lambda s: torch.randn(s)),
 }
@@ -80,7 +83,8 @@ def _argument(word: str) -> tuple[str, Any]:
     default, function = KINDS[kind or KIND_OF[name]]
     shape = tuple(int(size) for size in sizes.split(",") if size) if sizes is not None else default
     tensor = function(shape)
-    return name, tensor.requires_grad_() if tensor.is_floating_point() else tensor
+    has_gradient = tensor.is_floating_point() and kind != "frozen"
+    return name, tensor.requires_grad_(has_gradient)
 
 
 def tensors(value: Any) -> list[torch.Tensor]:

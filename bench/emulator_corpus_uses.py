@@ -33,8 +33,8 @@ target:probability(8,100)
 ops.fused_linear_scaled_cross_entropy:_FusedLinearPPOFallbackFunction.apply input:bfloat(16,64) weight:bfloat(128,64) \
 target:classes(16,128) temperature=1.0 ignore_index=-100 return_entropy=False
 ops:LigerFusedCETVDFunction.apply student:tensor(8,64) teacher:tensor(8,64) target:classes(8,64)
-ops:LigerFusedMoEFunction.apply x:bfloat(16,64) gate_up:bfloat(4,128,64) down:bfloat(4,64,64) \
-index:classes(16,2,4) weights:bfloat(16,2)
+ops:LigerFusedMoEFunction.apply x:half(16,64) gate_up:half(4,128,64) down:half(4,64,64) \
+index:classes(16,2,4) weights:half(16,2)
 transformers.functional:liger_fused_neighborhood_attention query:tensor(1,2,32,32) key:tensor(1,2,32,32) \
 value:tensor(1,2,32,32)
 transformers.functional:liger_geglu a:tensor(2,8,64) b:tensor(2,8,64)
@@ -62,7 +62,7 @@ transformers.functional:liger_qwen2vl_mrope q:tensor(1,2,8,32) k:tensor(1,2,8,32
 sin:tensor(3,1,8,32) mrope_section=[4,6,6]
 transformers.functional:liger_relu_squared x:tensor(2,8,64)
 transformers.functional:liger_rms_norm X:tensor(2,8,64) W:tensor(64) eps=1e-6
-transformers.functional:liger_rms_norm#many_rows X:bfloat(5000,128) W:bfloat(128) eps=1e-6
+transformers.functional:liger_rms_norm#many_rows X:half(5000,128) W:half(128) eps=1e-6
 transformers.functional:liger_rope q:tensor(1,2,8,32) k:tensor(1,2,8,32) cos:tensor(1,8,32) sin:tensor(1,8,32)
 transformers.functional:liger_softmax x:tensor(8,64)
 transformers.functional:liger_softmax#wide x:tensor(2,5000)
@@ -76,9 +76,9 @@ _FLA = """
 ops:chunk_abc q:key(1,128,2,32) k:key(1,128,2,32) v:value(1,128,2,32) s:slots(1,128,2,16)
 ops:chunk_comba q:unit_key k:unit_key v p:unit_key g beta
 ops:fused_recurrent_comba q:unit_key k:unit_key v p:unit_key g beta
-ops:chunk_cyfa q k:key v g delta:part beta:part readout:tensor(2,7,7) \
+ops:chunk_cyfa q k:key v g delta:part beta:part readout:tensor(2,31,31) \
 q_norm_weight:unit_norm k_norm_weight:unit_norm q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
-ops:fused_recurrent_cyfa q k:key v g delta:part beta:part readout:tensor(2,7,7) \
+ops:fused_recurrent_cyfa q k:key v g delta:part beta:part readout:tensor(2,31,31) \
 q_norm_weight:unit_norm k_norm_weight:unit_norm q_norm_eps=1e-6 k_norm_eps=1e-6 => ops.cyfa.naive:naive_recurrent_cyfa
 ops:chunk_delta_rule q k v beta initial_state output_final_state=True
 ops:chunk_delta_rule#varlen q k v beta cu_seqlens use_qk_l2norm_in_kernel=True
@@ -110,8 +110,8 @@ ops.lightnet:fused_recurrent_lightnet q k v
 ops:chunk_linear_attn q k v normalize=False => ops.linear_attn.naive:naive_recurrent_linear_attn
 ops:fused_chunk_linear_attn q k v normalize=False => ops.linear_attn.naive:naive_recurrent_linear_attn
 ops:fused_recurrent_linear_attn q k v => ops.linear_attn.naive:naive_recurrent_linear_attn
-ops:chunk_log_linear_attn q:half(1,80,2,64) k:half(1,80,2,64) v:half(1,80,2,64) g \
-level_scales:positive(1,80,2,7)
+ops:chunk_log_linear_attn q:tensor(1,80,2,64) k:tensor(1,80,2,64) v:tensor(1,80,2,64) g \
+level_scales:positive(1,80,2,8)
 ops:chunk_mesa_net q:unit_key k v g beta lamb:positive(2,32) max_CG_iteration=5
 ops:chunk_momentum_delta_rule q k v log_alpha:head_gate log_mu:head_gate p:unit_key beta eta:part
 ops:fused_recurrent_momentum_delta_rule q k v log_alpha:head_gate log_mu:head_gate p:unit_key beta eta:part
@@ -119,7 +119,7 @@ ops:chunk_precond_gated_delta_rule q k v g_atk:head_gate g beta_atk:beta beta
 ops:fused_recurrent_precond_gated_delta_rule q k v g_atk:head_gate g beta_atk:beta beta
 ops:chunk_precond_kda q k v g:float_gate g_atk:float_gate beta_atk:beta beta
 ops:fused_recurrent_precond_kda q k v g:float_gate g_atk:float_gate beta_atk:beta beta
-ops:chunk_retention q k v => ops.retention.naive:naive_retention
+ops:chunk_retention q k v
 ops:fused_chunk_retention q k v
 ops:fused_recurrent_retention q k v
 ops:parallel_retention q k v
@@ -137,22 +137,22 @@ ops:parallel_based q:half(1,80,2,16) k:half(1,80,2,16) v
 ops.rebased:parallel_rebased q:half(1,80,2,16) k:half(1,80,2,16) v
 ops:parallel_attn q k:key v => ops.attn.naive:naive_parallel_attn
 ops:parallel_attn#gate q k:key v g
-ops.attn.decoding:attn_decoding_one_step q:key(1,1,2,32) k:key v cu_seqlens:starts
+ops.attn.decoding:attn_decoding_one_step q:key(1,2,2,32) k:key v cu_seqlens:starts
 ops:parallel_forgetting_attn q k:key v g => ops.forgetting_attn.naive:naive_forgetting_attn
 ops:parallel_nsa q:half(1,80,16,32) k:half(1,80,1,32) v:half(1,80,1,32) g_cmp:positive(1,80,16) \
 g_slc:positive(1,80,16) g_swa:positive(1,80,16) block_counts=2 block_size=32
 ops:parallel_parallax q r k:key v => ops.parallax.naive:naive_parallax
-ops:parallel_path_attn q k:key v w:unit_key beta g
+ops:parallel_path_attn q k:key v w:float_unit_key beta:part g
 ops:parallel_stickbreaking_attn q k:key v => ops.stickbreaking_attn.naive:naive_stickbreaking_attn
 ops:parallel_wall_attn q k:key v g:float_gate
 ops.deltaformer:deltaformer_attn q k v beta
-ops.moba:parallel_moba q:key(1,128,2,32) k:key(1,128,2,32) v:value(1,128,2,32) chunk_size=32 topk=2
+ops.moba:parallel_moba q:key(128,2,32) k:key(128,2,32) v:value(128,2,32) cu_seqlens:ends \
+max_seqlen=128 chunk_size=32 topk=2
 ops.rwkv4:fused_recurrent_rwkv4 w:tensor(64) u:tensor(64) k:tensor(1,16,64) v:tensor(1,16,64) state:positive(1,3,1,64)
-ops.ttt:chunk_ttt_linear q:key k:unit_key v:value w:tensor(2,32) b:tensor(2,32) eta:positive(1,80,2,1)
-ops.titans:chunk_titans_linear q:key k:unit_key v:value w:tensor(2,32) b:tensor(2,32)
+ops.ttt:chunk_ttt_linear q:key k:unit_key v:value w:half(2,32) b:half(2,32) eta:half(1,80,2,1)
 ops.gated_oja_rule:chunk_gated_oja_rule q k v:unit_key gv:key_gate beta
 ops.gated_oja_rule:fused_recurrent_gated_oja_rule q k v:unit_key gv:key_gate beta
-ops.rwkv7.fused_addcmul:fused_addcmul_rwkv7 hidden_states:half(1,80,64) xx:half(1,80,64) xr:half(1,1,64) \
+ops.rwkv7.fused_addcmul:fused_addcmul_rwkv7 hidden_states:half(1,80,64) delta:half(1,80,64) xr:half(1,1,64) \
 xw:half(1,1,64) xk:half(1,1,64) xv:half(1,1,64) xa:half(1,1,64) xg:half(1,1,64)
 ops.rwkv7.fused_k_update:fused_k_rwkv7 k:half(1,80,64) a:half(1,80,64) ka:half(1,1,64)
 ops.rwkv7.gate_output_correction:gate_output_correction o:half(1,80,64) r:key k:key r_k:half(2,32) v g:half(1,80,64)
@@ -176,7 +176,7 @@ modules.activations:elu_p1 x:tensor(8,64)
 modules.activations:swiglu x:tensor(8,64) y:tensor(8,64)
 modules.activations:sigmoidglu x:tensor(8,64) y:tensor(8,64)
 modules.activations:powglu x:tensor(8,64) y:tensor(8,64)
-modules.rotary.ops:rotary_embedding x:half(1,80,2,32) cos:tensor(80,16) sin:tensor(80,16) \
+modules.rotary.ops:rotary_embedding x:half(1,80,2,32) cos:half(80,16) sin:half(80,16) \
 => modules.rotary.ops:rotary_embedding_ref
 modules.causal_conv1d:causal_conv1d x:half(1,80,64) weight:half(64,4) bias:half(64) activation='silu'
 modules.token_shift:token_shift x:half(1,80,64)
@@ -190,8 +190,8 @@ modules.norm.fused_norm_gate:layer_norm_gated x:half(80,64) g:half(80,64) weight
 modules.fused_bitlinear:layer_norm_linear_quant x:half(80,64) norm_weight:half(64) norm_bias:half(64) \
 linear_weight:half(64,64) linear_bias:half(64)
 modules.fused_cross_entropy.ops:cross_entropy_loss logits:tensor(8,100) target:classes(8,100)
-modules.fused_kl_div.ops:fused_kl_div_loss x:half(16,64) target_x:half(16,64) weight:half(100,64) \
-target_weight:half(100,64)
+modules.fused_kl_div.ops:fused_kl_div_loss x:half(16,64) target_x:frozen(16,64) weight:half(100,64) \
+target_weight:frozen(100,64)
 modules.fused_linear_cross_entropy.ops:fused_linear_cross_entropy_loss x:half(16,64) target:classes(16,100) \
 weight:half(100,64)
 modules.grpo:fused_grpo_loss logits:tensor(2,9,64) ref_logp:log_probability(2,8) input_ids:classes(2,8,64) \
