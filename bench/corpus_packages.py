@@ -65,8 +65,9 @@ def sources(package: str) -> tuple[list[Source], list[Broken]]:
 def _shipped() -> Iterator[Source]:
     from ir.task import load_task
 
-    for file in sorted(KERNELS.glob("*/*.toml")):
-        for task in load_task(file).all_variants():
+    tasks = ((file, load_task(file)) for file in sorted(KERNELS.glob("*/*.toml")))
+    for file, first in ((file, task) for file, task in tasks if task.language == "triton"):
+        for task in first.all_variants():
             variant = f":{task.variant_name}" if task.variant_name else ""
             yield Source(SHIPPED, f"{file.parent.name}/{file.stem}{variant}", task=task)
 
