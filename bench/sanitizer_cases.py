@@ -12,7 +12,7 @@ from backends.run.devices import DeviceOptions, open_device
 from backends.run.inputs import draw_inputs
 from backends.run.outcome import Outcome
 from backends.run.task import Case
-from backends.run.task import _Run as Launch
+from backends.run.task import TaskRun as Launch
 from ir.task import load_task
 
 ROOT = Path(__file__).resolve().parent.parent / "kernels"

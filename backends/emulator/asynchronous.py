@@ -70,7 +70,7 @@ class Agents:
         groups[front.warps] += front.full_mask(guard)
 
     def wait(self, kind: str, front: Front, newest: int, guard: Mask | None = None) -> None:
-        """Complete all but the `newest` newest groups of each lane; None of `newest` below 0: everything issued."""
+        """Complete all but the `newest` newest groups of each lane; `newest` -1: also what was never committed."""
         if not self.pending:
             return
         whole = np.full((self.batch.instances, WARP_LANES), -1, np.int64)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from backends.emulator.program import Program
 from backends.emulator.translate.block import Block
+from ir.diagnostics import fail, missing
 
 if TYPE_CHECKING:
     from backends.emulator.native.engine import Cut, NativeRegionBlock
@@ -18,6 +20,13 @@ ENGINES = ("auto", "numpy", "native")
 # Seconds to compile a program: measured on Triton's and NVRTC's output, 290 to 1200 instructions, on one core.
 _COMPILE_S = 0.3
 _COMPILE_S_PER_INSTRUCTION = 1.5e-3
+
+
+def _require(engine: str) -> None:
+    if engine not in ENGINES:
+        raise fail("unknown-engine", f"there is no engine `{engine}`", remedy=f"engines: {', '.join(ENGINES)}")
+    if engine == "native" and find_spec("llvmlite") is None:
+        raise missing("llvmlite", "pip install llvmlite", "the engine `numpy` works without it")
 
 
 class Engines:
@@ -38,15 +47,19 @@ class Engines:
         """
         if self.program.uses_clusters:
             return None
-        try:
-            from backends.emulator.native.engine import cut_program
-        except ImportError:
+        if find_spec("llvmlite") is None:
             return None
+        from backends.emulator.native.engine import cut_program
+
         cut = cut_program(self.program, self._addresses)
         return cut if any(cut.native) else None
 
     def start(self, engine: str, watched: bool) -> tuple[Program, tuple[AnyBlock, ...]]:
-        """What a launch starts with. `watched`: NumPy does it all, for it tells of each access."""
+        """What a launch starts with. `watched`: NumPy does it all, for it tells of each access.
+
+        Raises UserError: unknown-engine; missing-part where native code is asked for and LLVM is not installed.
+        """
+        _require(engine)
         if engine == "numpy" or watched or self._cut is None:
             return self.program, self.blocks
         if engine == "native":

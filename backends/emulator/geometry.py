@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from backends.emulator.fronts import Front
 
 Extent = tuple[int, int, int]
+# What `%nsmid` says. No machine's number: a kernel's result may not depend on where its CTAs run.
+MULTIPROCESSORS = 128
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ class Geometry:
             "%laneid": lambda: thread % WARP_LANES,
             "%warpid": lambda: thread // WARP_LANES,
             "%nwarpid": lambda: batch.warps_per_cta,
-            "%smid": lambda: cta % 128,
-            "%nsmid": lambda: 128,
+            "%smid": lambda: cta % MULTIPROCESSORS,
+            "%nsmid": lambda: MULTIPROCESSORS,
             "%gridid": lambda: 0,
             "%lanemask_eq": lambda: 1 << (thread % WARP_LANES),
             "%lanemask_le": lambda: (2 << (thread % WARP_LANES)) - 1,

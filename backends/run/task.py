@@ -74,12 +74,12 @@ def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFA
     except UserError as error:
         return _no_launch(case, error, time.perf_counter() - started)
     compile_s = time.perf_counter() - started
-    outcome = _Run(case, machine, options.seed).launched(compiled)
+    outcome = TaskRun(case, machine, options.seed).launched(compiled)
     return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s))
 
 
 @dataclass
-class _Run:
+class TaskRun:
     """One case on one device: its inputs on the host, its buffers on the device."""
 
     case: Case

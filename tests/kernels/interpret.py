@@ -19,13 +19,9 @@ from typing import Any
 
 import torch
 
-from ir.task import Argument, Distribution, Sizes, Task, load_task
+from backends.run.inputs import DTYPES, draw
+from ir.task import Argument, Sizes, Task, load_task
 
-TORCH_DTYPES = {
-    "fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,
-    "fp8e4nv": torch.float8_e4m3fn, "fp8e5": torch.float8_e5m2,
-    "i64": torch.int64, "i32": torch.int32, "i16": torch.int16, "i8": torch.int8, "u8": torch.uint8, "i1": torch.bool,
-}  # fmt: skip
 # Largest error allowed, relative to the largest magnitude of the output: about four units in the last place of a
 # 16-bit output; for fp32, what a sum of a few hundred terms and exp2 leave.
 TOLERANCES = {"fp32": 2e-5, "fp16": 4e-3, "bf16": 3e-2}
@@ -64,41 +60,6 @@ def _poison(dtype: torch.dtype) -> float:
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.view(torch.uint8)
-
-
-def draw(argument: Argument, values: Sizes, generator: torch.Generator) -> torch.Tensor:
-    """A tensor of the argument's shape and dtype from its distribution."""
-    shape, dtype = argument.shape_at(values), TORCH_DTYPES[argument.dtype]
-    return FILLS[argument.distribution.kind](argument.distribution, shape, values, generator).to(dtype)
-
-
-def _normal(_: Distribution, shape: tuple[int, ...], __: Sizes, generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(shape, generator=generator)
-
-
-def _uniform(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
-    low, high = d.bounds(values)
-    return low + (high - low) * torch.rand(shape, generator=generator)
-
-
-def _integers(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
-    low, high = d.bounds(values)
-    return torch.randint(int(low), int(high), shape, generator=generator)
-
-
-def _offsets(d: Distribution, shape: tuple[int, ...], values: Sizes, generator: torch.Generator) -> torch.Tensor:
-    _, high = d.bounds(values)
-    cuts = torch.randint(0, int(high) + 1, (shape[0] - 2,), generator=generator).sort().values
-    return torch.cat([torch.tensor([0]), cuts, torch.tensor([int(high)])])
-
-
-def _zeros(_: Distribution, shape: tuple[int, ...], __: Sizes, ___: torch.Generator) -> torch.Tensor:
-    return torch.zeros(shape)
-
-
-FILLS: dict[str, Callable[..., torch.Tensor]] = {
-    "normal": _normal, "uniform": _uniform, "integers": _integers, "offsets": _offsets, "zeros": _zeros,
-}  # fmt: skip
 
 
 def load_module(path: Path) -> ModuleType:
@@ -163,7 +124,7 @@ def run_case(task: Task, sizes: Sizes, seed: int) -> dict[str, Any]:
     inputs = {n: g.tensor.clone() for n, g in guarded.items()}
     expected = expected_outputs(task, inputs, {**scalars, **task.constants})
     for a in task.outputs:
-        blank = torch.full(a.shape_at(values), float("nan")).to(TORCH_DTYPES[a.dtype])
+        blank = torch.full(a.shape_at(values), float("nan")).to(DTYPES[a.dtype])
         guarded.setdefault(a.name, Guarded.around(blank))
     launch(task, sizes, {n: g.tensor for n, g in guarded.items()})
     outputs = {a.name: (guarded[a.name].tensor, TOLERANCES[a.dtype]) for a in task.outputs}

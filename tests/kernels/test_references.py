@@ -38,7 +38,7 @@ def test_reference(case: tuple[Task, Sizes]) -> None:
 
     assert set(outputs) == {a.name for a in task.outputs}
     for argument in task.outputs:
-        output, declared = outputs[argument.name], interpret.TORCH_DTYPES[argument.dtype]
+        output, declared = outputs[argument.name], interpret.DTYPES[argument.dtype]
         assert tuple(output.shape) == argument.shape_at(values)
         assert output.dtype == (torch.float64 if declared.is_floating_point else declared)
         assert torch.isfinite(output).all()

@@ -19,7 +19,6 @@ def _shift(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
     scalar = element(kind)
     width = bits_of(scalar)
     value, amount = n.read(operands[1], kind), n.read(operands[2], "u32")
-    limit = width - 1 if kind[0] == "s" else width
     beyond = n.ir.icmp_unsigned(">=", amount, splat(I32, width))
     clamped = n.ir.select(beyond, splat(I32, width - 1), amount)
     amount = resized(n, clamped, scalar)
@@ -27,7 +26,6 @@ def _shift(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
         n.write(operands[0], kind, n.ir.ashr(value, amount))
         return
     shifted = n.ir.shl(value, amount) if parts[0] == "shl" else n.ir.lshr(value, amount)
-    assert limit >= width - 1
     n.write(operands[0], kind, n.ir.select(beyond, splat(scalar, 0), shifted))
 
 

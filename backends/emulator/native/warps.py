@@ -84,12 +84,12 @@ def _vote(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
 
 
 def _active_mask(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
-    assert parts
+    del parts
     n.write(operands[0], "b32", n.splat(n.to_word(n.active)))
 
 
 def _elect(n: NativeBlock, parts: tuple[str, ...], operands: list[Any]) -> None:
-    assert parts
+    del parts
     target, members = operands
     _all_members(n, members)
     count = n.intrinsic("llvm.cttz.i32", I32, [I32, ir.IntType(1)])

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from backends.device import LaunchConfig
+from backends.emulator import engines
 from backends.emulator.batch import Settings
 from backends.emulator.device import Emulator
-from ir.diagnostics import UserError
+from ir.diagnostics import ExitCode, UserError
 from tests.backends.emulator.engine import kernel, run, values
 
 PLAIN = kernel("st.global.u32 [%rd90], 1;")
@@ -237,3 +238,20 @@ def test_settings_hold_for_later_launches() -> None:
     assert first.fault.rule == "budget-spent"
     device.settings = Settings()
     assert device.launch(loaded, ONE, [out]).is_clean
+
+
+def test_an_engine_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch_with(engine: str) -> None:
+        device = Emulator(Settings(engine=engine))
+        buffer = device.allocate(64)
+        device.launch(device.load(PLAIN), ONE, [buffer])
+
+    with pytest.raises(UserError) as unknown:
+        launch_with("fast")
+    assert rules(unknown) == {"unknown-engine"}
+    monkeypatch.setattr(engines, "find_spec", lambda _name: None)
+    with pytest.raises(UserError) as missing:
+        launch_with("native")
+    assert rules(missing) == {"missing-part"}
+    assert missing.value.exit_code == ExitCode.MISSING
+    launch_with("auto")
