@@ -133,13 +133,16 @@ struct Linear {
     }
 };
 
-// Padded: rows are 4 elements farther apart, which keeps them at multiples of 16 bytes.
+// Padded: rows are 5 elements farther apart, which moves each to other banks and leaves no access of four elements.
 template <int BK, int BN, int TN>
 struct Padded {
-    static constexpr int WORDS = BK * (BN + 4);
-    static __device__ int at(int row, int col) { return row * (BN + 4) + col; }
+    static constexpr int WORDS = BK * (BN + 5);
+    static __device__ int at(int row, int col) { return row * (BN + 5) + col; }
     static __device__ void store(float* tile, int row, int col, float4 v) {
-        *reinterpret_cast<float4*>(tile + at(row, col)) = v;
+        tile[at(row, col)] = v.x;
+        tile[at(row, col + 1)] = v.y;
+        tile[at(row, col + 2)] = v.z;
+        tile[at(row, col + 3)] = v.w;
     }
 };
 

@@ -22,7 +22,10 @@ SHIPPED = {
     "attention_warp_specialized_blackwell",
 }  # fmt: skip
 # Shared memory of one block: CUDA C++ programming guide, technical specifications.
-SMEM_LIMIT_BYTES = {"sm_80": 163 * 1024, "sm_90": 227 * 1024, "sm_100": 227 * 1024}
+SMEM_LIMIT_BYTES = {
+    "sm_80": 163 * 1024, "sm_86": 99 * 1024, "sm_89": 99 * 1024, "sm_90": 227 * 1024, "sm_100": 227 * 1024,
+    "sm_120": 99 * 1024,
+}  # fmt: skip
 # Task, variant, and an instruction that makes it what its name says.
 INSTRUCTIONS = [
     ("vector_add", "float4", "ld.global.nc.v4.f32"),
