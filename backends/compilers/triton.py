@@ -14,7 +14,7 @@ from backends.compilers.cache import Cache, cached
 from backends.compilers.entry_header import read_head, source_texts
 from backends.compilers.ptxas import DEFAULT_TIMEOUT_S, Assembled, AssemblerOptions, assemble, with_machine_code
 from backends.compilers.triton_adaptor import Lowered, Request
-from backends.compilers.triton_errors import told_to_the_user
+from backends.compilers.triton_errors import compiled_apart, told_to_the_user
 from backends.compilers.triton_function import Unwrapped, constant_value, unwrap
 from backends.compilers.triton_parameters import launch_parameters
 from ir.diagnostics import Diagnostic, Location, UserError, fail
@@ -31,7 +31,7 @@ _TOLD = ("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "
 class TritonOptions:
     """Options of Triton's backend. `other`: any that the installed version knows, by its name there.
 
-    `cubin` False stops at PTX. timeout_s bounds the assembler.
+    `cubin` False stops at PTX. timeout_s bounds Triton's passes, and the assembler.
     """
 
     num_warps: int = 4
@@ -216,8 +216,10 @@ def _cached(kernel: Unwrapped, request: Request, options: TritonOptions, cache: 
 
 
 def _compiled(kernel: Unwrapped, request: Request, options: TritonOptions) -> Compiled:
-    with told_to_the_user(kernel.function, kernel.location):
-        lowered = adaptor.compile_ptx(kernel.function, request)
+    def lower() -> Lowered:
+        return adaptor.compile_ptx(kernel.function, request)
+
+    lowered = compiled_apart(kernel.function, kernel.location, lower, options.timeout_s)
     artifact = _artifact(kernel, request, lowered)
     if not options.cubin:
         return artifact

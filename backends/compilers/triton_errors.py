@@ -6,34 +6,74 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
+from backends.compilers.isolated import CompilerCrashError, isolated
 from backends.compilers.triton_library import is_library
 from ir.diagnostics import Location, UserError, fail
 
 # What Triton raises apart from its own errors: options that exclude each other, a pass that fails.
 _OTHER_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, KeyError, NameError, AttributeError, IndexError)
 _REMEDY = "check the argument types and constants that were given"
+_CRASH_REMEDY = "a defect of the compiler, or a kernel written for another architecture: check the target"
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def told_to_the_user(function: Any, place: Location) -> Iterator[None]:
     """Compile within: what Triton raises becomes a UserError (`compile-error`); what it prints goes to stderr."""
-    from triton.errors import TritonError
+    with captured_errors() as log, translated(function, place, log):
+        yield
+    _tell(log)
+
+
+def compiled_apart(function: Any, place: Location, work: Callable[[], T], timeout_s: float) -> T:
+    """`work` in a child process, its errors as `told_to_the_user` gives them.
+
+    Raises UserError: compile-error, compiler-crash; CompileTimeoutError.
+    """
+
+    def attempt() -> T:
+        with translated(function, place, log):
+            return work()
 
     with captured_errors() as log:
         try:
-            with contextlib.redirect_stdout(sys.stderr):
-                yield
-        except TritonError as error:
-            raise _compilation_error(function, error, place) from error
-        except _OTHER_ERRORS as error:
-            sys.stderr.flush()
-            raise fail("compile-error", _first_line(error, log), place, _REMEDY) from error
+            result: T = isolated(attempt, timeout_s, place)
+        except CompilerCrashError as crash:
+            raise fail("compiler-crash", _last_words(crash, log), place, _CRASH_REMEDY) from crash
+    _tell(log)
+    return result
+
+
+@contextlib.contextmanager
+def translated(function: Any, place: Location, log: IO[str]) -> Iterator[None]:
+    """What Triton raises within becomes a UserError; `log` has what was written to stderr meanwhile."""
+    from triton.errors import TritonError
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except TritonError as error:
+        raise _compilation_error(function, error, place) from error
+    except _OTHER_ERRORS as error:
+        sys.stderr.flush()
+        raise fail("compile-error", _first_line(error, log), place, _REMEDY) from error
+
+
+def _tell(log: IO[str]) -> None:
     if text := log.read():
         sys.stderr.write(text)
+
+
+def _last_words(crash: CompilerCrashError, log: IO[str]) -> str:
+    """How the compiler died, and the line in which it said why."""
+    log.seek(0)
+    lines = [line.strip() for line in log if line.strip()]
+    said = next((line for line in lines if "error" in line.lower() or "assert" in line.lower()), "")
+    return f"Triton's compiler {crash.how}" + (f": {said}" if said else "")
 
 
 @contextlib.contextmanager
