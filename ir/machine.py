@@ -12,6 +12,14 @@ Positive = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True)
+class RateTable:
+    """Measured values under names: `rows` of one cell for each of `columns`, a text or a number."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+
+
+@dataclass(frozen=True)
 class Machine:
     """One streaming multiprocessor and what one thread block may use of it.
 
@@ -20,7 +28,8 @@ class Machine:
     Register budgets are per thread, multiples of register_granularity, from min_ to max_registers_per_thread;
     reserved_registers of each budget go to addresses and barriers. wait_cycles: cost of one wait on a barrier.
     rates: further numbers by name, from which lowering computes costs; sources: where each number comes from, by
-    the same name (`rates.NAME` for a rate).
+    the same name (`rates.NAME` for a rate). spreads: (lowest, highest) value of a rate where studies differ.
+    tables: what takes more than one number, by name, for the performance model.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
@@ -42,4 +51,6 @@ class Machine:
     wait_cycles: Annotated[int, Ge(0)] = 1
     rates: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    spreads: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    tables: Mapping[str, RateTable] = field(default_factory=dict)
     description: str = ""

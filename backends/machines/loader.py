@@ -2,7 +2,8 @@
 
 A file has `name`, `architecture`, `description` and three tables, whose entries are `{ value = ..., source = "..." }`:
 `[units]` (instances of each functional unit), `[limits]` (fields of `ir.machine.Machine`) and `[rates]` (anything that
-costs are computed from; the names carry the units).
+costs are computed from; the names carry the units). Where studies differ, an entry also has `low` and `high`.
+`[tables.NAME]`, which a file may leave out, holds `columns` and `rows`, or says `like = "MACHINE"`, and has a source.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 
 from ir.diagnostics import Location, UserError, fail
 from ir.document import Document, TableReader
-from ir.machine import Machine
+from ir.machine import Machine, RateTable
 
 FOLDER = Path(__file__).parent
-_OTHER = ("name", "units", "architecture", "rates", "sources", "description")
+_OTHER = ("name", "units", "architecture", "rates", "sources", "spreads", "tables", "description")
 LIMITS = tuple(field.name for field in fields(Machine) if field.name not in _OTHER)
 _OPTIONAL = ("tmem_columns",)
 _FLAGS = ("warp_specialization",)
@@ -54,6 +55,15 @@ def rate(machine: Machine, name: str, location: Location | None = None) -> float
     return machine.rates[name]
 
 
+def rate_table(machine: Machine, name: str) -> RateTable:
+    """One of `machine.tables`. Raises UserError `missing-table` where the machine does not state it."""
+    if name not in machine.tables:
+        message = f"machine {machine.name} ({machine.architecture}) states no table `{name}`"
+        remedy = f'add [tables.{name}] to its machine file, of its own or with like = "a6000"'
+        raise fail("missing-table", message, remedy=remedy)
+    return machine.tables[name]
+
+
 def _unknown(name: str) -> UserError:
     near = difflib.get_close_matches(name.lower(), machine_names(), n=2, cutoff=0.4)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
@@ -72,20 +82,60 @@ def _read(path: Path) -> Machine:
     sources: dict[str, str] = {}
     units = _numbers(root.table("units"), "units.", sources)
     limits = _limits(root.table("limits"), sources)
-    rates = _numbers(root.table("rates"), "rates.", sources)
+    spreads: dict[str, tuple[float, float]] = {}
+    rates = _numbers(root.table("rates"), "rates.", sources, spreads)
+    tables = _tables(root.table("tables"), sources)
     texts: dict[str, Any] = {key: root.text(key) for key in ("name", "architecture", "description")}
     _check_units(root, units)
     document.finish()
-    return Machine(**texts, units=units, rates=rates, sources=sources, **limits)
+    return Machine(**texts, units=units, rates=rates, sources=sources, spreads=spreads, tables=tables, **limits)
 
 
-def _numbers(table: TableReader, prefix: str, sources: dict[str, str]) -> dict[str, Any]:
-    """Every entry of a table whose keys are free."""
+def _numbers(
+    table: TableReader, prefix: str, sources: dict[str, str], spreads: dict[str, tuple[float, float]] | None = None
+) -> dict[str, Any]:
+    """Every entry of a table whose keys are free; `spreads` takes (low, high) of those that have them."""
     found = {}
     for name in table.data:
         table.has(name)
-        found[name] = _entry(table, name, prefix, sources)
+        found[name] = _entry(table, name, prefix, sources, spreads)
     return found
+
+
+def _spread(entry: TableReader, name: str) -> tuple[float, float]:
+    """(low, high); a fault where one is missing or the value lies outside."""
+    low, value, high = entry.number("low"), entry.number("value"), entry.number("high")
+    if low is None or high is None or value is None or not low <= value <= high:
+        entry.fault("bad-value", f"`{name}` must have low <= value <= high, and has {low}, {value}, {high}", "value")
+        return 0.0, 0.0
+    return float(low), float(high)
+
+
+def _tables(table: TableReader, sources: dict[str, str]) -> dict[str, RateTable]:
+    found = {}
+    for name in table.data:
+        entry = table.table(name)
+        sources[f"tables.{name}"] = entry.text("source")
+        found[name] = _borrowed(entry, name) if entry.has("like") else _table(entry, name)
+    return found
+
+
+def _borrowed(entry: TableReader, name: str) -> RateTable:
+    """The table of that name of the machine that `like` names."""
+    like = entry.text("like", options=machine_names())
+    if like not in machine_names():
+        return RateTable((), ())
+    return rate_table(_shipped(like), name)
+
+
+def _table(entry: TableReader, name: str) -> RateTable:
+    columns = entry.texts("columns")
+    entry.known.add("rows")
+    rows = entry.data.get("rows")
+    right = isinstance(rows, list) and all(isinstance(row, list) and len(row) == len(columns) for row in rows)
+    if not right:
+        entry.fault("bad-value", f"`{name}` must have `rows` of {len(columns)} cells each", "rows")
+    return RateTable(columns, tuple(tuple(row) for row in rows or ()) if right else ())
 
 
 def _limits(table: TableReader, sources: dict[str, str]) -> dict[str, Any]:
@@ -93,7 +143,13 @@ def _limits(table: TableReader, sources: dict[str, str]) -> dict[str, Any]:
     return {name: _entry(table, name, "", sources) for name in needed}
 
 
-def _entry(table: TableReader, name: str, prefix: str, sources: dict[str, str]) -> Any:
+def _entry(
+    table: TableReader,
+    name: str,
+    prefix: str,
+    sources: dict[str, str],
+    spreads: dict[str, tuple[float, float]] | None = None,
+) -> Any:
     """The value of `name = { value = ..., source = ... }`; a fault where a part is missing or of the wrong type."""
     if not table.has(name):
         remedy = f'add {name} = {{ value = ..., source = "..." }}'
@@ -105,6 +161,8 @@ def _entry(table: TableReader, name: str, prefix: str, sources: dict[str, str]) 
         return 0
     entry = table.table(name)
     sources[prefix + name] = entry.text("source")
+    if spreads is not None and (entry.has("low") | entry.has("high")):
+        spreads[name] = _spread(entry, name)
     return _value(entry, name, integral=prefix != "rates.")
 
 

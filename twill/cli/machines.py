@@ -10,7 +10,7 @@ import click
 from ir.machine import Machine
 from ir.serialize import SCHEMA_VERSION, to_text
 
-_NOT_NUMBERS = ("units", "rates", "sources", "name", "architecture", "description")
+_NOT_NUMBERS = ("units", "rates", "sources", "spreads", "tables", "name", "architecture", "description")
 
 
 @click.command()
@@ -39,6 +39,8 @@ def _numbers(machine: Machine) -> dict[str, Any]:
 
 def _document(machine: Machine) -> dict[str, Any]:
     numbers = {name: {"value": value, "source": machine.sources.get(name)} for name, value in _numbers(machine).items()}
+    for name, (low, high) in machine.spreads.items():
+        numbers[f"rates.{name}"] |= {"low": low, "high": high}
     return {"name": machine.name, "architecture": machine.architecture, "numbers": numbers}
 
 
@@ -48,8 +50,15 @@ def _show(machine: Machine) -> None:
 
     table = Table("number", "value", "source", title=f"{machine.name} ({machine.architecture}): {machine.description}")
     for name, value in _numbers(machine).items():
-        table.add_row(name, _format(value), machine.sources.get(name, ""))
+        table.add_row(name, _format(value) + _spread(machine, name), machine.sources.get(name, ""))
+    for name, rows in machine.tables.items():
+        table.add_row(f"tables.{name}", f"{len(rows.rows)} rows", machine.sources[f"tables.{name}"])
     Console().print(table)
+
+
+def _spread(machine: Machine, name: str) -> str:
+    low, high = machine.spreads.get(name.removeprefix("rates."), (None, None))
+    return "" if low is None else f" ({low:g} to {high:g})"
 
 
 def _list(machines: list[Machine]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.machines import load_machine, machine_names, rate
+from backends.machines import load_machine, machine_names, rate, rate_table
 from backends.machines.loader import FOLDER
 from ir.diagnostics import Diagnostic, UserError
 
@@ -115,3 +115,20 @@ def test_a_machine_without_units_is_refused(tmp_path: Path) -> None:
     start, end = TEXT.index("[units]"), TEXT.index("[limits]")
     found = diagnostics(tmp_path, TEXT[:start] + "[units]\n" + TEXT[end:])
     assert "no functional units" in found[0].message
+
+
+def test_a_spread_encloses_its_value(tmp_path: Path) -> None:
+    machine = load_machine("h100")
+    low, high = machine.spreads["l1_hit_latency_cycles"]
+    assert low <= rate(machine, "l1_hit_latency_cycles") <= high
+    (fault,) = diagnostics(tmp_path, TEXT.replace("low = 31, high = 41", "low = 32, high = 41"))
+    assert fault.rule == "bad-value" and "32, 31, 41" in fault.message
+
+
+def test_a_table_may_be_that_of_another_machine(tmp_path: Path) -> None:
+    borrowed, own = (rate_table(load_machine(name), "memory_latency") for name in ("h100", "a6000"))
+    assert borrowed == own and len(own.rows) == 27
+    with pytest.raises(UserError, match=r"states no table `tcgen05`.*missing-table"):
+        rate_table(load_machine("a100"), "tcgen05")
+    (fault,) = diagnostics(tmp_path, TEXT.replace('["SS", 8, 18]', '["SS", 8]'))
+    assert fault.rule == "bad-value" and "`wgmma` must have `rows` of 3 cells" in fault.message
