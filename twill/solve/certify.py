@@ -6,15 +6,19 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ir.schedule import Schedule, Status
 from twill.problem.problem import Family, Problem
 from twill.solve.protocol import Limits
+from twill.solve.smt_engine import Cvc5
 from twill.solve.smt_query import Oracle, Question, Verdict
 from twill.solve.smt_record import Assignment, last_ii, pinned_ii
 from twill.solve.smt_worker import Send, messages
 
 _OPEN = "no answer within the time limit: not cross-checked"
+_OTHERS = "cpsat, cvc5"
+_CPSAT_SHARE = 0.5  # of the time for a claim, before cvc5 is asked
 _SAID = {Verdict.REFUTED: "unsat"}
 _ASSUMED = re.compile(r"at most (\d+) stages")
 
@@ -32,7 +36,7 @@ class ContradictionError(RuntimeError):
 class Claim:
     """What the certificate says cannot be: `text` for people, `question` for the solver that is to check it.
 
-    told_by_smt: the SMT solver is what the certificate has it from, so that CP-SAT is the one to check it.
+    told_by_smt: the SMT solver is what the certificate has it from, so that others are to check it.
     """
 
     text: str
@@ -44,46 +48,80 @@ def certify(problem: Problem, schedule: Schedule, limits: Limits) -> Schedule:
     """The schedule with one line in `certificate.cross_checks` for each claim: refuted again, or not cross-checked.
 
     The claims are II - 1, length - 1, groups - 1 and crossings - 1 where the certificate calls these levels proven,
-    each with the levels above it fixed, or that there is no schedule at all. What the SMT solver told the search is
-    asked of CP-SAT, all else of the SMT solver. A certificate may assume a cap on stages; the SMT solver needs none,
-    so that what it refutes rests on the cap no longer. Where it finds a schedule it is asked again under the cap, and
-    the line says that more stages help. Raises ContradictionError where a solver finds a schedule that a claim
-    excludes.
+    each with the levels above it fixed, or that there is no schedule at all. All are asked of the SMT solver, but for
+    those which it told the search itself: these are asked of CP-SAT, whose model shares nothing with the SMT formula,
+    and where that takes too long of another SMT solver, which has only the formula in common. A certificate may
+    assume a cap on stages; the SMT solver needs none, so that what it refutes rests on the cap no longer. Where it
+    finds a schedule it is asked again under the cap, and the line says that more stages help. Raises
+    ContradictionError where a solver finds a schedule that a claim excludes.
     """
     every = tuple(claims_of(problem, schedule))
     own, claims = (tuple(c for c in every if c.told_by_smt is told) for told in (True, False))
     started = time.monotonic()
-    from_cpsat: list[str] = []
     lines: list[str] = []
     try:
-        for claim in own:
-            from_cpsat.append(f"cpsat: {claim.text} {_by_cpsat(problem, claim, limits, bool(claims))}")
-            limits.progress(f"{from_cpsat[-1]} in {time.monotonic() - started:.1f} s")
-        job = _Certify(problem, claims, assumed_stages(problem, schedule), limits.remaining_s)
-        for message in messages(job, limits.remaining_s):
-            if isinstance(message, Schedule):
-                raise ContradictionError(claims[len(lines)].text, problem, message)
-            lines.append(str(message))
-            limits.progress(f"{lines[-1]} in {time.monotonic() - started:.1f} s")
+        for line in chain(_own_claims(problem, own, limits, bool(claims)), _claims(problem, schedule, claims, limits)):
+            lines.append(line)
+            limits.progress(f"{line} in {time.monotonic() - started:.1f} s")
     except KeyboardInterrupt:
         limits.progress("cross-check: interrupted")
-    skipped = (f"cpsat: {claim.text} {_OPEN}" for claim in own[len(from_cpsat) :])
-    unanswered = (f"smt: {claim.text} {_OPEN}" for claim in claims[len(lines) :])
-    checks = (*schedule.certificate.cross_checks, *from_cpsat, *skipped, *lines, *unanswered)
+    asked = (*(f"{_OTHERS}: {claim.text}" for claim in own), *(f"smt: {claim.text}" for claim in claims))
+    unanswered = (f"{what} {_OPEN}" for what in asked[len(lines) :])
+    checks = (*schedule.certificate.cross_checks, *lines, *unanswered)
     # Seconds belong to `timing` alone: all else is the same for the same input.
     timing = {**schedule.timing, "cross_check_s": time.monotonic() - started}
     return replace(schedule, certificate=replace(schedule.certificate, cross_checks=checks), timing=timing)
 
 
-def _by_cpsat(problem: Problem, claim: Claim, limits: Limits, more: bool) -> str:
-    """What CP-SAT says of a claim that is not its own; half of the time where there are more claims to check."""
+def _claims(problem: Problem, schedule: Schedule, claims: tuple[Claim, ...], limits: Limits) -> Iterator[str]:
+    """What the SMT solver says of claims that are not its own, as far as it comes."""
+    job = _Certify(problem, claims, assumed_stages(problem, schedule), limits.remaining_s)
+    for claim, message in zip(claims, messages(job, limits.remaining_s), strict=False):
+        if isinstance(message, Schedule):
+            raise ContradictionError(claim.text, problem, message)
+        yield str(message)
+
+
+def _own_claims(problem: Problem, claims: tuple[Claim, ...], limits: Limits, more: bool) -> Iterator[str]:
+    """What others say of the SMT solver's own claims, in equal shares of the time; `more`: there is another share."""
+    for position, claim in enumerate(claims):
+        share_s = limits.remaining_s / (len(claims) - position + more)
+        shared = replace(limits, time_s=share_s, started=time.monotonic())
+        said = _by_cpsat(problem, claim, replace(shared, time_s=_CPSAT_SHARE * share_s)) or _by_cvc5(
+            problem, claim, shared
+        )
+        yield said or f"{_OTHERS}: {claim.text} {_OPEN}"
+
+
+def _by_cpsat(problem: Problem, claim: Claim, limits: Limits) -> str:
+    """CP-SAT's refutation, or nothing."""
     from twill.solve.joint_prove import prove
 
-    time_s = limits.remaining_s * (0.5 if more else 1.0)
-    answer = prove(problem, claim.question, replace(limits, time_s=time_s, started=time.monotonic()))
+    answer = prove(problem, claim.question, limits)
     if isinstance(answer, Assignment):
         raise ContradictionError(claim.text, problem, answer.schedule(Status.FEASIBLE, "cpsat"))
-    return answer or _OPEN
+    return answer and f"cpsat: {claim.text} {answer}"
+
+
+def _by_cvc5(problem: Problem, claim: Claim, limits: Limits) -> str:
+    """Another SMT solver's refutation, or nothing."""
+    for answer in messages(_SecondSmt(problem, claim.question, limits.remaining_s), limits.remaining_s):
+        if isinstance(answer, Assignment):
+            raise ContradictionError(claim.text, problem, answer.schedule(Status.FEASIBLE, Cvc5.name))
+        if answer is Verdict.REFUTED:
+            return f"{Cvc5.name}: {claim.text} unsat"
+    return ""
+
+
+@dataclass(frozen=True)
+class _SecondSmt:
+    problem: Problem
+    question: Question
+    time_s: float
+
+    def run(self, send: Send) -> None:
+        """Sends the answer of the second SMT solver."""
+        send(Oracle(self.problem, engine=Cvc5()).ask(self.question, self.time_s))
 
 
 def claims_of(problem: Problem, schedule: Schedule) -> Iterator[Claim]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ir.schedule import Status
 from twill.problem.problem import Family, Problem
 from twill.problem.verify import verify
+from twill.solve.smt_engine import Z3, Engine
 from twill.solve.smt_model import Model
 from twill.solve.smt_record import Assignment, assignment
 
@@ -59,9 +60,10 @@ class Oracle:
     The model is a relaxation, and is strengthened only by what the verifier rejects in an answer.
     """
 
-    def __init__(self, problem: Problem, seed: int = 0) -> None:
+    def __init__(self, problem: Problem, seed: int = 0, engine: Engine | None = None) -> None:
         self.problem = problem
         self.seed = seed
+        self.engine = engine or Z3()
         self.copies = 4
         self.cuts: list[Cut] = []
         self._context: _Context | None = None
@@ -69,8 +71,8 @@ class Oracle:
     def ask(self, question: Question, time_s: float, effort: int | None = None) -> Assignment | Verdict:
         """An assignment that the verifier accepts, or why there is none. Raises WrongModelError.
 
-        effort: most of z3's resource units (some millions a second) for the question; unlike seconds they are the
-        same on every machine.
+        effort: most of the engine's resource units (for z3 some millions a second) for the question; unlike seconds
+        they are the same on every machine.
         """
         deadline = time.monotonic() + time_s
         while time.monotonic() < deadline and (effort is None or effort > 0):
@@ -87,9 +89,13 @@ class Oracle:
         return Verdict.UNKNOWN
 
     def _context_for(self, ii: int) -> _Context:
+        from pysmt.environment import Environment
+
         context = self._context
         if context is None or context.model.ii != ii or context.model.copies != self.copies:
-            context = self._context = _Context(self.problem, ii, self.copies, self.seed)
+            context = self._context = _Context(
+                Model(Environment(), self.problem, ii, self.copies), self.engine, self.seed
+            )
         context.cut(self.cuts)
         return context
 
@@ -135,16 +141,12 @@ def _current(environment: Environment) -> Iterator[None]:
 class _Context:
     """A solver that holds the model of one II."""
 
-    def __init__(self, problem: Problem, ii: int, copies: int, seed: int) -> None:
-        from pysmt.environment import Environment
-        from pysmt.logics import QF_LIA
-
-        environment = self.environment = Environment()
-        self.model = Model(environment, problem, ii, copies)
-        self.solver = environment.factory.Solver(name="z3", logic=QF_LIA, solver_options={"random_seed": seed})
+    def __init__(self, model: Model, engine: Engine, seed: int) -> None:
+        self.model, self.engine, self.environment = model, engine, model.terms.environment
+        self.solver = engine.start(self.environment, seed)
         self._cuts = 0
-        with _current(environment):
-            for assertion in self.model.assertions():
+        with _current(self.environment):
+            for assertion in model.assertions():
                 self.solver.add_assertion(assertion)
 
     def cut(self, cuts: Sequence[Cut]) -> None:
@@ -156,9 +158,8 @@ class _Context:
 
     @property
     def effort(self) -> int:
-        """Resource units that z3 has used so far in this process."""
-        statistics = self.solver.z3.statistics()
-        return int(statistics.get_key_value("rlimit count"))
+        """Resource units that the engine has used so far."""
+        return self.engine.effort(self.solver)
 
     def solve(self, question: Question, deadline: float, effort: int | None = None) -> Assignment | Verdict:
         """One call of the solver, until `deadline` on the monotonic clock, or for so many resource units."""
@@ -169,8 +170,7 @@ class _Context:
             with _current(self.environment):
                 for limit in self._limits(question):
                     self.solver.add_assertion(limit)
-                self.solver.z3.set("timeout", max(1, int(1000 * (deadline - time.monotonic()))))
-                self.solver.z3.set("rlimit", effort or 0)
+                self.engine.limit(self.solver, deadline - time.monotonic(), effort)
                 return self._assignment() if self.solver.solve() else Verdict.REFUTED
         except SolverReturnedUnknownResultError:
             return Verdict.UNKNOWN

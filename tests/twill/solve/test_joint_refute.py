@@ -9,14 +9,15 @@ import pytest
 from ir.graph import DependenceGraph, Edge, Op
 from ir.machine import Machine
 from ir.schedule import Schedule
-from twill.problem.problem import Problem
-from twill.solve import joint_search
+from twill.problem.problem import Pins, Problem
+from twill.solve import joint_prove, joint_search
 from twill.solve.certify import ContradictionError, certify
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_question import Verdict
 from twill.solve.joint_refute import refuted
 from twill.solve.joint_relax import Floor, floor_of
 from twill.solve.protocol import Limits
+from twill.solve.smt import Smt
 from twill.solve.smt_query import Question
 
 # Two tiles of 3 live cycles each in a memory for one: II is 6, where the unit alone would allow 2.
@@ -69,17 +70,36 @@ def test_what_the_smt_solver_told_is_cross_checked_by_cpsat() -> None:
 def test_without_time_for_cpsat_the_claim_is_called_open() -> None:
     lines = certify(PROBLEM, told_by_smt(PROBLEM), Limits(time_s=0.0)).certificate.cross_checks
     assert lines and all(line.endswith("not cross-checked") for line in lines)
-    assert lines[0].startswith("cpsat: II <= 5")
+    assert lines[0] == "cpsat, cvc5: II <= 5 no answer within the time limit: not cross-checked"
 
 
-def test_cpsat_contradicts_a_false_claim_of_the_smt_solver() -> None:
-    """A certificate that says II 7 is the least, where 6 is possible."""
+def test_where_cpsat_leaves_a_claim_open_another_smt_solver_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joint_prove, "prove", lambda *_asked: "")
+    lines = certify(PROBLEM, told_by_smt(PROBLEM), Limits()).certificate.cross_checks
+    assert lines[0] == "cvc5: II <= 5 unsat"
+
+
+def test_modulo_problems_and_crossings_are_cross_checked_too() -> None:
+    """CP-SAT's proof takes neither; the SMT solver's own claims about them are for the other SMT solver."""
+    modulo = replace(PROBLEM, joint=False, max_stages=3)
+    lines = certify(modulo, Smt().solve(modulo, Limits()), Limits()).certificate.cross_checks
+    assert "cvc5: length <= 3 at II 2 unsat" in lines
+    apart = replace(PROBLEM, pins=Pins(groups={"a": "one", "c": "two"}))
+    lines = certify(apart, Smt().solve(apart, Limits()), Limits()).certificate.cross_checks
+    assert "cvc5: crossings <= 0 at II 6, length 6, groups 2 unsat" in lines
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_others_contradict_a_false_claim_of_the_smt_solver(monkeypatch: pytest.MonkeyPatch, silent: bool) -> None:
+    """A certificate that says II 8 is the least, where 6 is possible."""
+    if silent:
+        monkeypatch.setattr(joint_prove, "prove", lambda *_asked: "")
     told = told_by_smt(PROBLEM)
     levels = tuple(
         replace(level, value=8, lower_bound=8) if level.name == "ii" else level for level in told.certificate.levels
     )
     false = replace(told, ii_cycles=8, certificate=replace(told.certificate, levels=levels))
-    with pytest.raises(ContradictionError):
+    with pytest.raises(ContradictionError, match="cvc5" if silent else "cpsat"):
         certify(PROBLEM, false, Limits())
 
 
