@@ -50,6 +50,8 @@ class NamedBarriers:
         target: Row | None = None,
     ) -> Any:  # fmt: skip
         """Arrive and wait; returns what a block's function returns."""
+        if threads is None and not reduction and self._meets_all(front, number, guard):
+            return front.block + 1
         active = front.active(guard)
         for identifier, chosen in self._by_number(front, number, active):
             part = part_of(front, chosen, front.block + 1)
@@ -95,6 +97,16 @@ class NamedBarriers:
                     f" arrived, at {self.batch.program.site(arrival.site)}"
                 )
         return lines
+
+    def _meets_all(self, front: Front, number: Any, guard: Mask | None) -> bool:
+        """Whether every thread of the batch arrives at one barrier, where none waits: it opens at once."""
+        if guard is not None or front.mask is not None or front.n != self.batch.instances:
+            return False
+        if self.batch.observer is not None or not isinstance(number, int) or number >= BARRIERS:
+            return False
+        barrier = self._barriers.get(number)
+        is_fresh = barrier is None or not (barrier.waiting or barrier.arrived.any())
+        return is_fresh and bool(self.batch.alive.all())
 
     def _by_number(self, front: Front, number: Any, active: Mask | None) -> list[tuple[int, Mask]]:
         chosen = front.full_mask() if active is None else active
