@@ -20,6 +20,17 @@ class Observer:
     objects in shared memory as 64-bit words, one for each lane that takes part. `batch.site` is the instruction.
     """
 
+    @property
+    def follows_values(self) -> bool:
+        """Whether `operands` is wanted now."""
+        return False
+
+    def operands(self, front: Front, index: int, guard: Mask | None, predicate: Mask | None) -> None:
+        """`front` is about to execute instruction `index`; `predicate`: what a `selp` chooses by.
+
+        Told while `follows_values`, in programs that read tensor memory.
+        """
+
     def block(self, front: Front, number: int) -> None:
         """`front` is about to run basic block `number`."""
 
@@ -68,6 +79,16 @@ class Observers(Observer):
 
     def __init__(self, members: Sequence[Observer]) -> None:
         self.members = tuple(members)
+
+    @property
+    def follows_values(self) -> bool:
+        """Whether any member does."""
+        return any(member.follows_values for member in self.members)
+
+    def operands(self, front: Front, index: int, guard: Mask | None, predicate: Mask | None) -> None:
+        """Tell all members."""
+        for member in self.members:
+            member.operands(front, index, guard, predicate)
 
     def block(self, front: Front, number: int) -> None:
         """Tell all members."""

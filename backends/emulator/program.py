@@ -75,6 +75,11 @@ class Program:
         return symbols or any(word in i.opcode for i in self.instructions for word in words)
 
     @cached_property
+    def reads_tensor_memory(self) -> bool:
+        """Whether it has a `tcgen05.ld`."""
+        return any(i.opcode.startswith("tcgen05.ld") for i in self.instructions)
+
+    @cached_property
     def register_uses(self) -> Mapping[str, int]:
         """How often each register is named, as a source, a result or a guard."""
         return Counter(o.name for i in self.instructions for o in leaves(i) if isinstance(o, Register))

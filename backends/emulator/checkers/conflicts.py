@@ -56,10 +56,16 @@ class Conflicts:
         self.races, self.init = "race" in names, "init" in names
         self.synced = np.zeros((batch.instances, WARP_LANES), np.int32)
 
-    def read(self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False) -> None:
-        """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, which do not race with strong ones."""
+    def read(
+        self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, requires: bool = True
+    ) -> None:
+        """Accesses that read `cells` (n, units) at `time`; `ordered`: strong, which do not race with strong ones.
+
+        `requires`: what is read must have been written.
+        """
         epochs = shadow.write[cells]
-        self.require_written(shadow, who, cells)
+        if requires:
+            self.require_written(shadow, who, cells)
         self._compare("read-after-write", shadow, who, cells, epochs, ordered)
         self._compare_fenced(shadow, who, cells, epochs)
         shadow.note_read(cells, epochs_of(time, who.agent, who.lane)[:, None])
@@ -93,15 +99,8 @@ class Conflicts:
 
     def require_written(self, shadow: Shadow, who: Actors, cells: Array) -> None:
         """Units that are read must have been written, by the kernel or before it."""
-        if not self.init:
-            return
-        epochs = shadow.write[cells]
-        if epochs.all():
-            return
-        never = epochs == 0
-        if shadow.written_before is not None:
-            never &= ~shadow.written_before[cells]
-        if never.any():
+        never = self.unwritten(shadow, cells)
+        if never is not None:
             access, unit = (int(x[0]) for x in np.nonzero(never))
             place = place_of(self.batch, shadow.name, shadow.offset(int(cells[access, unit])))
             thread = self.batch.thread_at(int(who.instance[access]), min(int(who.lane[access]), WARP_LANES - 1))
@@ -109,6 +108,18 @@ class Conflicts:
                 "uninitialised", f"{place} is read, and nothing has written it",
                 self.batch.program.site(self.batch.site), thread, count=int(never.any(axis=1).sum()),
             )  # fmt: skip
+
+    def unwritten(self, shadow: Shadow, cells: Array) -> Array | None:
+        """Which units hold nothing, shape as `cells`; None for none, or where nobody asks."""
+        if not self.init:
+            return None
+        epochs = shadow.write[cells]
+        if epochs.all():
+            return None
+        never: Array = epochs == 0
+        if shadow.written_before is not None:
+            never &= ~shadow.written_before[cells]
+        return never if never.any() else None
 
     # Comparisons
 

@@ -11,6 +11,7 @@ from backends.emulator.bulk import RunCopy, TensorCopy
 from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.shadow import ALL_LANES, Shadow, SharedShadow
+from backends.emulator.checkers.undefined import UndefinedValues
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.spaces import GLOBAL_BASE
 from backends.emulator.tensor import boxes
@@ -28,8 +29,10 @@ class Engines:
     """Hands the accesses of wgmma and bulk copies, when they are issued, to the conflict checks."""
 
     def __init__(
-        self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow, memory: Shadow
-    ) -> None:
+        self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow, memory: Shadow,
+        undefined: UndefinedValues,
+    ) -> None:  # fmt: skip
+        self.undefined = undefined
         self.batch = batch
         self.conflicts = conflicts
         self.clocks = conflicts.clocks
@@ -73,6 +76,7 @@ class Engines:
             agent = self.clocks.column("wgmma", instance)
             who = Actors(instance, agent, np.full(len(instance), ALL_LANES), is_async=True)
             self.conflicts.read(self.shared, who, cells, time)
+            self.undefined.engine_reads(instance, cells)
 
     def _shared_cells(self, units: Array, ctas: Array) -> Array:
         """Cells (n, units) of 16-byte units at byte addresses of the shared memory of each of n CTAs."""
@@ -110,9 +114,9 @@ class Engines:
         targets = self._targets(copy)
         reads, writes = (self.clocks.column(kind, instance) for kind in ("bulk-read", "bulk-write"))
         for index, place in enumerate(places):
-            self.conflicts.read(
-                self.shared, _one(instance, reads, lane, index), self._cells(self.shared, place[None]), time
-            )
+            cells = self._cells(self.shared, place[None])
+            self.conflicts.read(self.shared, _one(instance, reads, lane, index), cells, time)
+            self.undefined.engine_reads(instance, cells)
             # Reductions are atomic element by element.
             ordered = copy.reduction is not None
             self.conflicts.write(self.memory, _one(instance, writes, lane, index), targets[index], time, ordered)

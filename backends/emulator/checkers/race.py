@@ -26,6 +26,7 @@ from backends.emulator.checkers.shadow import SharedShadow
 from backends.emulator.checkers.sites import Order, granule_bytes, orders_of
 from backends.emulator.checkers.stored import Stored
 from backends.emulator.checkers.tensor_cores import TensorCoreAccesses
+from backends.emulator.checkers.undefined import UndefinedValues
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.observer import Observer, Words
 from backends.emulator.spaces import WARP_LANES
@@ -58,10 +59,22 @@ class RaceChecker(Observer):
         self.phases = Phases(self.clocks, batch.shared.stride_bytes)
         self.releases = Releases(self.clocks, batch.ctas)
         self.groups = {name: Groups(self.clocks) for name in ("cp.async", "wgmma", "bulk")}
-        self.engines = Engines(batch, self.conflicts, self.phases, self.shared, state.memory)
-        self.tensor_cores = TensorCoreAccesses(batch, self.conflicts, self.phases, self.shared)
+        self.undefined = UndefinedValues(batch, state.findings, self.shared)
+        self.engines = Engines(batch, self.conflicts, self.phases, self.shared, state.memory, self.undefined)
+        self.tensor_cores = TensorCoreAccesses(batch, self.conflicts, self.phases, self.shared, self.undefined)
         self.places = {"shared": Places(self.shared), "global": state.places}
         self.barriers: dict[int, Array] = {}
+
+    # Values
+
+    @property
+    def follows_values(self) -> bool:
+        """While some register holds what nothing has written."""
+        return self.undefined.some
+
+    def operands(self, front: Front, index: int, guard: Mask | None, predicate: Mask | None) -> None:
+        """Follow those values."""
+        self.undefined.step(front, index, guard, predicate)
 
     # Accesses
 
@@ -89,6 +102,8 @@ class RaceChecker(Observer):
             memory = self.batch.access.spaces[space].units[1]
             stored = None if values is None else Stored(memory, places, values, front, active, shadow.granule)
             self.conflicts.write(shadow, who, cells, time, order.is_strong, stored)
+        if self.undefined.some:
+            self.undefined.accessed(space, instance, lane, cells, kind not in ("load", "async-load"))
         if order.is_strong:
             self._synchronise(space, instance, lane, cells, order, kind, time)
 

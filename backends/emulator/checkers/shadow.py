@@ -102,12 +102,14 @@ class Shadow:
 class SharedShadow(Shadow):
     """Shadow of shared memory, which remembers the last read of every agent of the CTA's cluster.
 
-    `columns` (CTAs of the batch, readers): the agents that may read the shared memory of each CTA.
+    `columns` (CTAs of the batch, readers): the agents that may read the shared memory of each CTA. `undefined`: units
+    that were written with what nobody has defined; None for none.
     """
 
     def __init__(self, name: str, nbytes: int, granule: int, stride_bytes: int, columns: Array) -> None:
         super().__init__(name, 0, nbytes, granule)
         self.columns = columns
+        self.undefined: NDArray[np.bool_] | None = None
         self.stride_cells = stride_bytes >> self.shift
         self.reads = np.zeros((len(self.write), columns.shape[1]), np.int32)
 
@@ -115,6 +117,8 @@ class SharedShadow(Shadow):
         """As above; all readers are forgotten."""
         super().note_write(cells, epochs)
         self.reads[cells] = 0
+        if self.undefined is not None:
+            self.undefined[cells] = False
 
     def note_reads(self, cells: Array, reader: Array, time: int) -> None:
         """`reader` (n,): index in the columns of the agent that reads."""

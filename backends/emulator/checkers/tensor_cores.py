@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.shadow import ALL_LANES, SharedShadow
+from backends.emulator.checkers.undefined import UndefinedValues
+from backends.emulator.checkers.wording import place_of
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.tcgen05 import Arrival, CopyIn, Load, Store
 from backends.emulator.tcgen05_product import Issued, elements_dtype
@@ -37,7 +39,10 @@ _WAITS = {"tcgen05.wait::ld": "tcgen05.ld", "tcgen05.wait::st": "tcgen05.st"}
 class TensorCoreAccesses:
     """Hands the accesses of tcgen05, when they are issued, to the conflict checks."""
 
-    def __init__(self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow) -> None:
+    def __init__(
+        self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow, undefined: UndefinedValues
+    ) -> None:
+        self.undefined = undefined
         self.batch = batch
         self.conflicts = conflicts
         self.clocks = conflicts.clocks
@@ -101,6 +106,7 @@ class TensorCoreAccesses:
         steps = np.arange(UNIT_BYTES >> self.shared.shift)
         cells = ((flat >> self.shared.shift)[:, :, None] + steps).reshape(len(flat), -1)
         self.conflicts.read(self.shared, who, cells, time)
+        self.undefined.engine_reads(who.instance, cells)
 
     def _copy(self, front: Front, lanes: Mask, copy: CopyIn) -> None:
         time = self.conflicts.log.add(self.batch.site)
@@ -129,7 +135,6 @@ class TensorCoreAccesses:
         time = self.conflicts.log.add(self.batch.site)
         issuing = front.indices()[lanes.any(axis=1)]
         kind = "tcgen05.st" if isinstance(access, Store) else "tcgen05.ld"
-        check = self.conflicts.write if isinstance(access, Store) else self.conflicts.read
         for place in access.places:
             instance = issuing[place.rows]
             agent = self.clocks.column(kind, instance)
@@ -137,7 +142,20 @@ class TensorCoreAccesses:
             height = access.movement.fragment.shape[0]
             for start in access.movement.starts(place.column):
                 reached = range(place.lane, place.lane + height)
-                check(self.cells, who, _cells(place.ctas, reached, start, access.movement.columns), time)
+                cells = _cells(place.ctas, reached, start, access.movement.columns)
+                if isinstance(access, Store):
+                    self.conflicts.write(self.cells, who, cells, time)
+                else:
+                    self._load(who, cells, time)
+
+    def _load(self, who: Actors, cells: Array, time: int) -> None:
+        """What is read and was never written is followed to where it is used."""
+        self.conflicts.read(self.cells, who, cells, time, requires=False)
+        never = self.conflicts.unwritten(self.cells, cells)
+        if never is not None:
+            access, unit = (int(x[0]) for x in np.nonzero(never))
+            place = place_of(self.batch, self.cells.name, self.cells.offset(int(cells[access, unit])))
+            self.undefined.load(who.instance[never.any(axis=1)], self.batch.site, place)
 
 
 def _cells(ctas: Array, lanes: Iterable[int], address: int, columns: int) -> Array:

@@ -24,7 +24,7 @@ from backends.emulator.translate import (
 )
 from backends.emulator.translate.block import Block
 from backends.emulator.translate.builder import BlockBuilder
-from backends.ptx.syntax import Instruction
+from backends.ptx.syntax import Instruction, Register
 
 Emitter = Callable[[BlockBuilder, Instruction], None]
 
@@ -125,6 +125,8 @@ def _translate_block(program: Program, number: int, addresses: Mapping[str, int]
     indices = iter(program.blocks[number])
     for index in indices:
         instruction = builder.begin(index)
+        if program.reads_tensor_memory:
+            _emit_operands(builder, instruction)
         run = matrix.run_from(program, number, index)
         if len(run) > 1:
             matrix.emit_run(builder, run)
@@ -135,3 +137,12 @@ def _translate_block(program: Program, number: int, addresses: Mapping[str, int]
             builder.line(f"S.observer.guard(F, {index}, {builder.guard})")
         emitter_of(instruction.opcode)(builder, instruction)
     return builder.finish(len(program.blocks[number]))
+
+
+def _emit_operands(builder: BlockBuilder, instruction: Instruction) -> None:
+    """Tell the observer of the instruction, if it follows values now."""
+    predicate = "None"
+    if instruction.base == "selp" and isinstance(instruction.operands[3], Register):
+        predicate = builder.read(instruction.operands[3], "pred")
+    call = f"S.observer.operands(F, {builder.index}, {builder.guard}, {predicate})"
+    builder.line(f"if S.observer is not None and S.observer.follows_values: {call}")

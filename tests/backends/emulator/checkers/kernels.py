@@ -293,7 +293,46 @@ END:
             ("tcgen05.dealloc.cta_group::1.sync.aligned.b32 %r9, 32;", "", "tensor-memory-leak"),
             ("tcgen05.wait::st.sync.aligned;", "", "read-after-write"),
             ("tcgen05.wait::ld.sync.aligned;", "", "not-waited-for"),
-            ("tcgen05.st.sync.aligned.32x32b.x1.b32 [%r9], {%r0};\ntcgen05.wait::st.sync.aligned;", "", "uninitialised"),  # noqa: E501
         ),
+    ),
+    Example(
+        "what was read of tensor memory too early is dropped",
+        """
+setp.gt.u32 %p2, %r0, 31;
+@%p2 bra END;
+tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [smem], 32;
+tcgen05.relinquish_alloc_permit.cta_group::1.sync.aligned;
+bar.warp.sync 0xffffffff;
+ld.shared.b32 %r9, [smem];
+tcgen05.ld.sync.aligned.32x32b.x1.b32 {%r10}, [%r9];
+tcgen05.wait::ld.sync.aligned;
+add.s32 %r11, %r10, 1;
+shfl.sync.bfly.b32 %r12, %r11, 1, 31, 0xffffffff;
+bar.warp.sync 0xffffffff;
+st.shared.b32 [%r3], %r12;
+ld.shared.b32 %r13, [%r3];
+setp.lt.u32 %p3, %r0, 32;
+selp.b32 %r14, %r0, %r13, %p3;
+@!%p3 tcgen05.st.sync.aligned.32x32b.x1.b32 [%r9], {%r13};
+@!%p3 st.global.b32 [%d0], %r13;
+mul.wide.u32 %d2, %r0, 4;
+add.s64 %d2, %d0, %d2;
+st.global.b32 [%d2], %r14;
+mov.b32 %r13, %r0;
+st.shared.b32 [%r3], %r13;
+ld.shared.b32 %r12, [%r3];
+st.global.b32 [%d2], %r12;
+tcgen05.dealloc.cta_group::1.sync.aligned.b32 %r9, 32;
+END:
+""",
+        (
+            ("selp.b32 %r14, %r0, %r13, %p3;", "selp.b32 %r14, %r13, %r0, %p3;", "uninitialised"),
+            ("@!%p3 tcgen05.st", "@%p3 tcgen05.st", "uninitialised"),
+            ("@!%p3 st.global.b32 [%d0], %r13;", "st.global.b32 [%d0+512], %r12;", "uninitialised"),
+            ("mov.b32 %r13, %r0;", "", "uninitialised"),
+            ("mul.wide.u32 %d2, %r0, 4;", "and.b32 %r15, %r13, 31;\nmul.wide.u32 %d2, %r15, 4;", "uninitialised"),
+            ("setp.lt.u32 %p3, %r0, 32;", "setp.lt.u32 %p3, %r13, 0;", "uninitialised"),
+        ),
+        threads=32,
     ),
 )  # fmt: skip
