@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backends.emulator.faults import LaunchFault
 from backends.emulator.fronts import Front, merged, part_of
@@ -39,6 +40,8 @@ class Scheduler:
         # What NumPy has run, per block; a native block counts for itself.
         self.block_warps = [0] * len(batch.program.blocks)
         self.block_threads = [0] * len(batch.program.blocks)
+        # The same by warp, shape (blocks, instances), where somebody has asked for it.
+        self.warp_counts: NDArray[np.int32] | None = None
         self._steps = 0
         self._deadline_s = time.monotonic() + batch.settings.time_limit_s
 
@@ -141,6 +144,8 @@ class Scheduler:
         self.warp_instructions += len(self.batch.program.blocks[block]) * warps
         self.block_warps[block] += warps
         self.block_threads[block] += times * front.lanes()
+        if self.warp_counts is not None:
+            self.warp_counts[block, front.warps] += times
 
     def _spent(self, rule: str, front: Front, what: str) -> LaunchFault:
         self.batch.site = self.batch.program.blocks[front.block].start

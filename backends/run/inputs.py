@@ -26,7 +26,7 @@ def draw_inputs(task: Task, sizes: Sizes, seed: int) -> dict[str, torch.Tensor]:
     """
     values = task.values(sizes)
     try:
-        return {a.name: draw(a, values, _generator(seed, a.name)) for a in task.inputs}
+        return {a.name: draw(a, values, generator_of(seed, a.name)) for a in task.inputs}
     except RuntimeError as error:
         if "allocate memory" not in str(error):
             raise
@@ -52,8 +52,8 @@ def from_bytes(data: NDArray[np.uint8], dtype: torch.dtype, shape: tuple[int, ..
     return torch.from_numpy(data).view(dtype).reshape(shape)
 
 
-def _generator(seed: int, name: str) -> torch.Generator:
-    """PyTorch's generator on the CPU heeds 32 bits of its seed."""
+def generator_of(seed: int, name: str) -> torch.Generator:
+    """The stream of one argument; PyTorch's generator on the CPU heeds 32 bits of its seed."""
     digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=4).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
 

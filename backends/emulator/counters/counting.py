@@ -40,7 +40,8 @@ class Counting:
         self.watched_ctas = watched_ctas
         count = len(kinds.opcodes)
         self.every, self.seen = Executed.of(count), Executed.of(count)
-        self.watched = Watched(kinds.opcodes, Stream(kinds.opcodes, sizes))
+        self.stream = Stream(kinds.opcodes, sizes)
+        self.watched = Watched(kinds.opcodes, self.stream)
 
     def wants(self, batch: int, size: int) -> bool:
         """Whether batch number `batch` of `size` CTAs is watched: they are spread evenly, and the first is one."""
@@ -57,11 +58,11 @@ class Counting:
         self.every.add(batch)
         if is_watched:
             self.seen.add(batch)
-            self.watched.stream.end_batch(batch.ctas)
+            self.stream.end_batch(batch.ctas)
 
     def profile(self) -> Profile:
         """What was counted."""
-        self.watched.stream.flush()
+        self.stream.flush()
         return _Result(self).profile()
 
 
@@ -94,7 +95,7 @@ class _Result:
     def columns(self) -> Mapping[str, Column]:
         counting = self.counting
         warps, threads = counting.every.warps.astype(float), counting.every.threads.astype(float)
-        seen = {**counting.watched.columns, **counting.watched.stream.columns}
+        seen = {**counting.watched.columns, **counting.stream.columns}
         scaled = {name: column * self.scale for name, column in seen.items()}
         guarded = counting.kinds.guarded
         # What no watched warp reached is taken to be executed by all threads that stood there.
@@ -123,14 +124,14 @@ class _Result:
             "thread_operations": on,
             "tensor_ops": bool((apart & dynamic).any()),
         }
-        partial = counting.every.ctas != counting.seen.ctas or counting.watched.stream.is_sampled
+        partial = counting.every.ctas != counting.seen.ctas or counting.stream.is_sampled
         flags |= {name: flags[name] or partial for name in CACHE_COLUMNS if name != "l1_sectors"}
         return {**flags, "written_back_sectors": partial, "dirty_sectors": partial}
 
     @cached_property
     def singles(self) -> Mapping[str, float]:
         """Sectors written back are scaled as the sectors written are."""
-        counting, stream = self.counting, self.counting.watched.stream
+        counting, stream = self.counting, self.counting.stream
         seen = sum(float(stream.columns[name].sum()) for name in (_WRITES, "l2_atomic_sectors"))
         every = sum(float(self.columns[name].sum()) for name in (_WRITES, "l2_atomic_sectors"))
         scale = every / seen if seen else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from backends.emulator.bulk import RunCopy, TensorCopy
 from backends.emulator.counters.banks import Wavefronts
 from backends.emulator.counters.classify import source_of, tensor_path
 from backends.emulator.counters.sectors import SECTOR_BYTES, Touched, touched, touched_local
-from backends.emulator.counters.stream import Stream
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.memory import LocalSpace
 from backends.emulator.observer import Observer
@@ -33,10 +32,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class Sink(Protocol):
+    """Takes accesses to global and local memory."""
+
+    def add(self, site: int, step: int, space: str, kind: str, sectors: Array, ctas: Array, requests: Array) -> None:
+        """One instruction: sector numbers, the CTA and the request (any number) of each; `step` counts in its batch."""
+
+
 class Watched:
     """What was seen in the batches that were watched, by instruction: `columns` of COLUMNS, each (instructions,)."""
 
-    def __init__(self, opcodes: Sequence[tuple[str, ...]], stream: Stream) -> None:
+    def __init__(self, opcodes: Sequence[tuple[str, ...]], stream: Sink) -> None:
         self.columns = {name: np.zeros(len(opcodes)) for name in COLUMNS}
         self.is_constant = [any(p.partition("::")[0] in _CONSTANT for p in parts) for parts in opcodes]
         self.wavefronts = Wavefronts()

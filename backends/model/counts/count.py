@@ -1,0 +1,192 @@
+"""Counts a launch: classes of CTAs by what their warps execute, then what the accesses of each class cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.compilers.artifact import Compiled
+from backends.emulator.counters.sizes import CacheSizes, cache_sizes
+from backends.emulator.counters.watch import Watched
+from backends.model.counts.classes import Found, Labels, at_random, every, find_classes
+from backends.model.counts.launch import Launch, task_launch
+from backends.model.counts.recorder import Lines, Strata
+from backends.model.counts.result import Column, CtaClass, KernelCounts, MemoryCounts
+from backends.model.counts.units import Units
+from ir.machine import Machine
+from ir.task import Sizes, Task
+
+Array = NDArray[np.float64]
+# Seconds for running more CTAs than the rule needs, so that nothing has to be inferred.
+EVERY_CTA_S = 1.0
+TIME_LIMIT_S = 60.0
+# Classes whose accesses are measured by themselves; those of all others together.
+MEASURED_CLASSES = 6
+_MEMBERS = 4
+_KEPT_MEMBERS = 256
+_COLUMNS = (
+    "requests", "sectors", "lines", "shared_requests", "shared_wavefronts", "bytes", "copies",
+)  # fmt: skip
+
+
+def count_task(compiled: Compiled, task: Task, sizes: Sizes, machine: Machine, seed: int = 0) -> KernelCounts:
+    """Counts of a task's launch at these sizes; see `count`."""
+    started_s = time.monotonic()
+    launch = task_launch(compiled, task, sizes, seed)
+    return count(launch, machine, seed, time.monotonic() - started_s)
+
+
+def count(launch: Launch, machine: Machine, seed: int = 0, loading_s: float = 0.0) -> KernelCounts:
+    """Counts of a launch on a machine, of which the caches matter.
+
+    Raises UserError for a launch that faults, and `time-limit` for one whose CTAs all wait for each other and that is
+    too large to be run.
+    """
+    return _Counting(launch, machine, seed).counts(loading_s)
+
+
+@dataclass
+class _Counting:
+    launch: Launch
+    machine: Machine
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.units = Units(self.launch, TIME_LIMIT_S)
+        self.random = np.random.default_rng(self.seed)
+
+    def counts(self, loading_s: float) -> KernelCounts:
+        launch, geometry = self.launch, self.launch.geometry
+        started_s = time.monotonic()
+        found = self._found()
+        classes = self._classes(found)
+        classed_s = time.monotonic()
+        memory = self._memory(found)
+        sizes: CacheSizes = cache_sizes(self.machine, geometry)
+        program = launch.loaded.program
+        return KernelCounts(
+            grid=geometry.grid,
+            ctas=geometry.ctas,
+            block=geometry.block,
+            cluster=geometry.cluster,
+            block_starts=tuple(block.start for block in program.blocks),
+            sites=tuple(program.site(i) for i in range(len(program.instructions))),
+            classes=classes,
+            memory=memory,
+            dram_read_bytes=0.0,
+            dram_write_bytes=0.0,
+            unique_bytes=0.0,
+            wave_ctas=sizes.wave_ctas,
+            ran_ctas=self.units.ran,
+            is_regular=found.is_regular,
+            checks=found.checks,
+            assumed=tuple(sorted(launch.loaded.sliced.assumed)),
+            seconds={
+                "load": loading_s, "classes": classed_s - started_s, "accesses": time.monotonic() - classed_s,
+            },
+        )  # fmt: skip
+
+    def _found(self) -> Found:
+        """The classes of units: of all where CTAs may wait for others, else as few as show them."""
+        sliced = self.launch.loaded.sliced
+        labels = Labels(self.units.extent, self._run)
+        if self.launch.cooperative or sliced.watchful:
+            return every(labels)
+        if sliced.data:
+            told = "data decides what CTAs do"
+            found = every(labels) if self.units.count <= 64 else at_random(labels, self.random, self._affordable)
+            return Found(found.weights, labels, found.is_regular, (told, *found.checks))
+        return find_classes(labels, self.random, self._affordable)
+
+    def _affordable(self, units: int) -> bool:
+        return self.units.affordable(units, EVERY_CTA_S)
+
+    def _run(self, units: Sequence[int]) -> NDArray[np.int32]:
+        if self.launch.loaded.sliced.needs_memory:
+            self.launch.restore()
+        return self.units.run_together(units) if self.launch.cooperative else self.units.run(units)
+
+    def _classes(self, found: Found) -> tuple[CtaClass, ...]:
+        """Classes of CTAs, from those of units: CTAs of one cluster may differ."""
+        lengths = self.launch.loaded.lengths
+        members: dict[int, list[int]] = {}
+        for unit, label in found.labels.of.items():
+            members.setdefault(label, []).append(unit)
+        weights: dict[bytes, float] = {}
+        ran: dict[bytes, list[int]] = {}
+        counts: dict[bytes, NDArray[np.int32]] = {}
+        for label, example in enumerate(found.labels.examples):
+            ctas = self.units.ctas_of(members[label]).reshape(-1, self.units.size)
+            for rank, one in enumerate(example):
+                key = one.tobytes()
+                counts[key] = one
+                weights[key] = weights.get(key, 0.0) + found.weights[label]
+                ran.setdefault(key, []).extend(ctas[:_KEPT_MEMBERS, rank].tolist())
+        keys = sorted((k for k in weights if weights[k] > 0), key=lambda k: -weights[k])
+        return tuple(
+            CtaClass(
+                weights[k], ran[k][0], np.array(ran[k][:_KEPT_MEMBERS]), counts[k].astype(np.int64),
+                np.repeat(counts[k].astype(np.int64), lengths, axis=1),
+            )
+            for k in keys
+        )  # fmt: skip
+
+    def _memory(self, found: Found) -> MemoryCounts:
+        """Columns of the grid: those of each group of classes, by how often it executes each instruction."""
+        lengths = self.launch.loaded.lengths
+        instructions = int(lengths.sum())
+        total = {name: np.zeros(instructions) for name in ("executions", *_COLUMNS)}
+        for labels in self._groups(found):
+            executed = sum(found.weights[k] * found.labels.examples[k].sum(axis=(0, 1)) for k in labels)
+            executions = np.repeat(np.asarray(executed, float), lengths)
+            total["executions"] += executions
+            for name, each in self._each(found, labels).items():
+                total[name] += each * executions
+        nothing = np.zeros(instructions)
+        return MemoryCounts(**total, l1_hit_share=nothing, l2_hit_share=nothing, l2_sectors=total["sectors"].copy())
+
+    def _groups(self, found: Found) -> list[list[int]]:
+        """Classes whose accesses are measured together."""
+        order = [k for k in np.argsort(-found.weights).tolist() if found.weights[k] > 0]
+        alone = [[k] for k in order[:MEASURED_CLASSES]]
+        return [*alone, order[MEASURED_CLASSES:]] if order[MEASURED_CLASSES:] else alone
+
+    def _each(self, found: Found, labels: Sequence[int]) -> dict[str, Column]:
+        """Columns for one execution of each instruction by a warp of these classes."""
+        launch, program = self.launch, self.launch.loaded.program
+        lines = Lines(len(program.instructions))
+        watched = Watched([i.parts for i in program.instructions], lines)
+        chosen = self._members(found, labels)
+        most = np.max([found.labels.examples[k].max(axis=(0, 1)) for k in labels], axis=0)
+        plan = Strata(most, self.random, watched)
+        if launch.loaded.sliced.needs_memory:
+            launch.restore()
+        self.units.run_together(chosen, plan) if launch.cooperative else self.units.run(chosen, plan)
+        seen = np.repeat(plan.seen, launch.loaded.lengths)
+        columns = watched.columns
+        raw = {
+            "requests": columns["global_requests"] + columns["local_requests"],
+            "sectors": columns["global_sectors"] + columns["local_sectors"] + lines.copied,
+            "lines": lines.lines,
+            "shared_requests": columns["shared_requests"],
+            "shared_wavefronts": columns["shared_wavefronts"],
+            "bytes": columns["global_bytes"] + columns["tma_read_bytes"] + columns["tma_write_bytes"],
+            "copies": columns["tma_copies"],
+        }
+        return {name: np.divide(column, seen, out=np.zeros(len(seen)), where=seen > 0) for name, column in raw.items()}
+
+    def _members(self, found: Found, labels: Sequence[int]) -> list[int]:
+        """Units to watch: some of each class, all of them where they wait for each other."""
+        if self.launch.cooperative or self.launch.loaded.sliced.watchful:
+            return sorted(found.labels.of)
+        each = max(_MEMBERS, 2 * _MEMBERS // len(labels)) if len(labels) == 1 else 1
+        members: dict[int, list[int]] = {k: [] for k in labels}
+        for unit in self.random.permutation(sorted(found.labels.of)).tolist():
+            mine = members.get(found.labels.of[unit])
+            if mine is not None and len(mine) < each:
+                mine.append(unit)
+        return sorted(u for units in members.values() for u in units)[: 4 * _MEMBERS]

@@ -1,0 +1,93 @@
+"""A compiled kernel on the emulated device, sliced: runs any CTAs of a grid and counts what their warps execute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from backends.emulator.arena import Allocation, Arena
+from backends.emulator.batch import Batch, Settings
+from backends.emulator.calls import inlined
+from backends.emulator.convergence import cut_for_convergence
+from backends.emulator.geometry import Geometry
+from backends.emulator.launch import load_variables
+from backends.emulator.program import Program, build_program
+from backends.emulator.translate.table import ends_block
+from backends.model.counts.blocks import Plan, SlicedBlocks, translate_slice
+from backends.model.counts.slicing import Slice, slice_program
+from backends.ptx import parse_ptx
+
+Counts = NDArray[np.int32]
+"""How often each warp executed each block, (CTAs, warps, blocks)."""
+
+
+@dataclass(frozen=True)
+class LoadedSlice:
+    """An entry of a module, sliced. `addresses`: of all its symbols; `parameters` holds its parameter block."""
+
+    program: Program
+    sliced: Slice
+    arena: Arena
+    parameters: Allocation
+    addresses: dict[str, int]
+
+    @cached_property
+    def blocks(self) -> SlicedBlocks:
+        """Its blocks as functions."""
+        return translate_slice(self.sliced, self.addresses)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Instructions of each block."""
+        return np.array([len(block) for block in self.program.blocks], np.int64)
+
+
+def load_slice(ptx: str, entry: str, file: str = "<ptx>") -> LoadedSlice:
+    """Parse and slice an entry. Raises UserError for what cannot be parsed or run."""
+    module = parse_ptx(ptx, file)
+    arena = Arena()
+    function = next(f for f in module.entries if f.name == entry)
+    variables = load_variables(module, arena)
+    program = cut_for_convergence(build_program(module, inlined(module, function), ends_block))
+    parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry}")
+    places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
+    return LoadedSlice(program, slice_program(program), arena, parameters, {**variables, **places})
+
+
+@dataclass(frozen=True)
+class Execution:
+    """CTAs `numbers` of a launch have run; `counts` (CTAs, warps, blocks); `seconds` of this machine."""
+
+    numbers: NDArray[np.int64]
+    counts: Counts
+    seconds: float
+
+
+def run_ctas(
+    loaded: LoadedSlice, geometry: Geometry, parameters: bytes, numbers: Sequence[int], plan: Plan | None = None,
+    time_limit_s: float = 600.0,
+) -> Execution:  # fmt: skip
+    """Run these CTAs of the grid together, whole clusters in rank order; without a plan nothing is watched.
+
+    Raises LaunchFault when they do something that stops them, or take longer than the limit.
+    """
+    started_s = time.monotonic()
+    loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
+    settings = Settings(completion="early", engine="numpy", time_limit_s=time_limit_s)
+    with np.errstate(all="ignore"), ThreadpoolController().limit(limits=1, user_api="blas"):
+        batch = Batch(loaded.program, geometry, numbers, loaded.arena, geometry.shared_bytes, settings)
+        batch.externals.output = []
+        batch.kernel_addresses, batch.parameters_address = loaded.addresses, loaded.parameters.address
+        counts: Counts = np.zeros((len(loaded.program.blocks), batch.instances), np.int32)
+        batch.scheduler.warp_counts = counts
+        batch.scheduler.go_on(0, started_s)
+        batch.start()
+        batch.scheduler.run(loaded.blocks.light if plan is None else loaded.blocks.under(plan))
+    by_cta = counts.reshape(len(counts), batch.warps_per_cta, batch.ctas).transpose(2, 1, 0)
+    return Execution(batch.numbers, np.ascontiguousarray(by_cta), time.monotonic() - started_s)

@@ -1,0 +1,106 @@
+"""What is known of a launch after counting: executions by warp, what accesses cost, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.findings import Site
+
+Column = NDArray[np.float64]
+Extent = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class CtaClass:
+    """CTAs of which each warp executes the same.
+
+    weight: how many CTAs of the grid. example: the linear index of one of them. members: those that have run, at most
+    a few hundred. block_counts: (warps, basic blocks of PTX); warps: the same by instruction, (warps, instructions).
+    """
+
+    weight: float
+    example: int
+    members: NDArray[np.int64]
+    block_counts: NDArray[np.int64]
+    warps: NDArray[np.int64]
+
+    @property
+    def warp_instructions(self) -> int:
+        """Warp instructions that one of its CTAs executes."""
+        return int(self.warps.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryCounts:
+    """Accesses of the whole grid by PTX instruction, each column of shape (instructions,).
+
+    executions: by warps. requests: of them, those in which a lane took part. sectors: of 32 bytes, global and local
+    memory and bulk copies. lines: the same sectors by request and 128-byte line, the passes of a request through the
+    tags of the L1. shared_requests, shared_wavefronts: passes through the banks. bytes: that threads asked for, or that
+    a bulk copy moved. copies: bulk copies. l1_hit_share: of the sectors that looked in the L1. l2_hit_share: of those
+    that went on to the L2. l2_sectors: sectors that reached the L2.
+    """
+
+    executions: Column
+    requests: Column
+    sectors: Column
+    lines: Column
+    shared_requests: Column
+    shared_wavefronts: Column
+    bytes: Column
+    copies: Column
+    l1_hit_share: Column
+    l2_hit_share: Column
+    l2_sectors: Column
+
+    def each(self, name: str, per: str = "executions") -> Column:
+        """One column over another, 0 where that is 0: `each("sectors", "requests")`."""
+        over: Column = getattr(self, per)
+        found: Column = np.divide(getattr(self, name), over, out=np.zeros(len(over)), where=over > 0)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCounts:
+    """Counts of one launch.
+
+    grid in CTAs, block in threads, cluster in CTAs. block_starts: first PTX instruction of each basic block; sites: the
+    instructions. classes: CTAs that behave alike, the largest first. memory: see there. dram_read_bytes,
+    dram_write_bytes: of the whole grid. unique_bytes: of global memory that the grid touches. ran_ctas: how many CTAs
+    were run. is_regular: the class of every CTA is known, by running it or by a rule that held for all CTAs on which
+    it was tried. checks: what was tried, in words. assumed: PTX instructions that are branches of which only the data
+    tells whether they are taken, and which are taken to be so. seconds: of this machine, by part.
+    """
+
+    grid: Extent
+    ctas: int
+    block: Extent
+    cluster: Extent
+    block_starts: tuple[int, ...]
+    sites: tuple[Site, ...]
+    classes: tuple[CtaClass, ...]
+    memory: MemoryCounts
+    dram_read_bytes: float
+    dram_write_bytes: float
+    unique_bytes: float
+    wave_ctas: int
+    ran_ctas: int
+    is_regular: bool
+    checks: tuple[str, ...] = ()
+    assumed: tuple[int, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def warp_instructions(self) -> float:
+        """PTX warp instructions of the whole grid."""
+        return sum(c.weight * c.warp_instructions for c in self.classes)
+
+    @property
+    def executions(self) -> Column:
+        """Warps that execute each instruction, over the whole grid, (instructions,)."""
+        total: Column = np.sum([c.weight * c.warps.sum(axis=0) for c in self.classes], axis=0, dtype=np.float64)
+        return total

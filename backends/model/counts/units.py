@@ -1,0 +1,89 @@
+"""The units of a launch that run together, CTAs or clusters, and running any of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.faults import LaunchFault
+from backends.model.counts.blocks import Plan
+from backends.model.counts.classes import Position
+from backends.model.counts.launch import Launch
+from backends.model.counts.loaded import Counts, run_ctas
+from ir.diagnostics import Diagnostic, UserError
+
+# So many lanes run side by side: with more, one step takes longer than the interpreter between two steps.
+BATCH_LANES = 1 << 16
+_WARP = 32
+
+
+@dataclass
+class Units:
+    """Runs units of a launch; `ran` and `seconds`: how many CTAs it ran and how long that took."""
+
+    launch: Launch
+    time_limit_s: float
+    ran: int = 0
+    seconds: float = 0.0
+    started_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.order: NDArray[np.int64] = self.launch.geometry.cluster_order()
+        self.size = self.launch.geometry.cluster_ctas
+
+    @property
+    def extent(self) -> Position:
+        """Units along x, y and z."""
+        geometry = self.launch.geometry
+        x, y, z = (g // c for g, c in zip(geometry.grid, geometry.cluster, strict=True))
+        return x, y, z
+
+    @property
+    def count(self) -> int:
+        """How many units there are."""
+        return prod(self.extent)
+
+    @property
+    def warps(self) -> int:
+        """Warps of a CTA."""
+        return -(-self.launch.geometry.threads // _WARP)
+
+    def ctas_of(self, units: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Linear indices of the CTAs of units, shape (units * size,)."""
+        starts = np.asarray(units, np.int64) * self.size
+        found: NDArray[np.int64] = self.order[(starts[:, None] + np.arange(self.size)).reshape(-1)]
+        return found
+
+    def run(self, units: Sequence[int], plan: Plan | None = None) -> Counts:
+        """Counts of units, (units, CTAs of a unit, warps, blocks). Raises UserError where they cannot be run alone."""
+        per_batch = max(BATCH_LANES // (self.warps * _WARP * self.size), 1)
+        parts = [self._batch(units[i : i + per_batch], plan) for i in range(0, len(units), per_batch)]
+        return np.concatenate(parts)
+
+    def run_together(self, units: Sequence[int], plan: Plan | None = None) -> Counts:
+        """The same in one batch, so that they may wait for each other."""
+        return self._batch(units, plan)
+
+    def _batch(self, units: Sequence[int], plan: Plan | None) -> Counts:
+        launch, ctas = self.launch, self.ctas_of(units).tolist()
+        left_s = self.time_limit_s - (time.monotonic() - self.started_s)
+        try:
+            found = run_ctas(launch.loaded, launch.geometry, launch.parameters, ctas, plan, max(left_s, 1.0))
+        except LaunchFault as error:
+            finding = error.finding
+            place = finding.site.location if finding.site else None
+            message = f"{finding.message} (counting {len(ctas)} of the CTAs)"
+            raise UserError(Diagnostic(finding.rule, message, place)) from error
+        self.ran += len(ctas)
+        self.seconds += found.seconds
+        return found.counts.reshape(len(units), self.size, *found.counts.shape[1:])
+
+    def affordable(self, units: int, budget_s: float) -> bool:
+        """Whether more units would run within a budget, by what those so far have taken."""
+        each_s = self.seconds / max(self.ran, 1) * self.size
+        return units * each_s <= budget_s
