@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,21 +61,26 @@ def test_the_search_says_which_core_refutes(monkeypatch: pytest.MonkeyPatch) -> 
     assert any("unit u and tmem_columns alone" in rejection.detail for rejection in found.certificate.rejections)
 
 
-# The last is one where the contraction once made a streaming op as long as its latency.
-@pytest.mark.parametrize("seed", [*range(1, 60), 1671])
-def test_every_contraction_is_open_where_there_is_a_schedule(seed: int) -> None:
-    problem = problem_of(seed)
-    if not problem.joint or check(problem):
-        pytest.skip("no joint problem that is well formed")
+def test_every_contraction_is_open_where_there_is_a_schedule() -> None:
+    # The last seed is one where the contraction once made a streaming op as long as its latency.
+    problems = {seed: problem_of(seed) for seed in (*range(1, 90), 1671)}
+    joint = {seed: problem for seed, problem in problems.items() if problem.joint and not check(problem)}
+    closed = {seed: list(closed_cores(problem)) for seed, problem in joint.items()}
+    assert not {seed: cores for seed, cores in closed.items() if any(cores)}
+    assert sum(bool(cores) for cores in closed.values()) > 20, "too few problems have a schedule"
+
+
+def closed_cores(problem: Problem) -> Iterator[Core | None]:
+    """Cores that rule out the interval of a schedule that there is; None for each that does not."""
     found = CpSat().solve(problem, Limits(workers=1))
     if found.ii_cycles is None:
-        pytest.skip("infeasible")
+        return
     instance, stages = make_instance(problem), max(p.time_cycles for p in found.placements) // found.ii_cycles + 1
-    for unit, count in problem.machine.units.items():
-        for memory in ("smem_bytes", "tmem_columns"):
-            if count == 1 and any(op.unit == unit for op in problem.graph.ops):
-                core = Core(unit, memory)
-                assert first_open(instance, core, found.ii_cycles, found.ii_cycles, stages, Limits()) == found.ii_cycles
+    used = {op.unit for op in problem.graph.ops}
+    for unit in (unit for unit, count in problem.machine.units.items() if count == 1 and unit in used):
+        for core in (Core(unit, memory) for memory in ("smem_bytes", "tmem_columns")):
+            opened = first_open(instance, core, found.ii_cycles, found.ii_cycles, stages, Limits())
+            yield None if opened == found.ii_cycles else core
 
 
 def test_a_schedule_to_fall_back_on_comes_where_the_first_question_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
