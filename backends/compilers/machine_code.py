@@ -17,7 +17,12 @@ _NUMBERS = re.compile(r"(\w+):(\d+)")
 
 def sass(cubin: bytes, line_info: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
     """Machine code as nvdisasm writes it, with source lines if asked. Raises UserError: missing-part, bad-cubin."""
-    return _read(cubin, "nvdisasm", ("--print-line-info",) if line_info else (), timeout_s)
+    return disassembly(cubin, ("--print-line-info",) if line_info else (), timeout_s)
+
+
+def disassembly(cubin: bytes, arguments: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) -> str:
+    """What nvdisasm writes with these arguments. Raises UserError: missing-part, bad-cubin."""
+    return _read(cubin, "nvdisasm", arguments, timeout_s)
 
 
 def resources(cubin: bytes, timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, Resources]:
