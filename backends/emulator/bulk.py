@@ -78,10 +78,11 @@ def _decoded(data: bytes) -> TensorMap:
 
 
 class BulkCopies:
-    """The bulk copies of a batch."""
+    """The bulk copies of a batch. Without `moves_data` they complete, and say where they go, but move nothing."""
 
     def __init__(self, batch: Batch, memory: GlobalSpace, shared: SharedSpace) -> None:
         self.batch = batch
+        self.moves_data = True
         self.memory = memory
         self.shared = shared
 
@@ -186,16 +187,17 @@ class BulkCopies:
         units = self.shared.units[_UNIT]
         for copy in copies:
             box = self.box_of(copy)
-            data = np.ascontiguousarray(boxes.load(memory, copy.map.address - GLOBAL_BASE, copy.map, box))
-            wide = data.view(np.complex128)
-            for place, row in zip(copy.shared.tolist(), wide, strict=True):
-                units[self.units_of(copy.map, place, data.shape[1])] = row
+            nbytes = box.row_bytes * box.starts.shape[1]
+            if self.moves_data:
+                data = np.ascontiguousarray(boxes.load(memory, copy.map.address - GLOBAL_BASE, copy.map, box))
+                for place, row in zip(copy.shared.tolist(), data.view(np.complex128), strict=True):
+                    units[self.units_of(copy.map, place, nbytes)] = row
             assert copy.word is not None
-            self.batch.mbarriers.complete_bytes(copy.word, np.full(len(copy.word), data.shape[1], np.int64))
+            self.batch.mbarriers.complete_bytes(copy.word, np.full(len(copy.word), nbytes, np.int64))
 
     def _store_boxes(self, copies: list[TensorCopy]) -> None:
         units = self.shared.units[_UNIT]
-        for copy in copies:
+        for copy in copies if self.moves_data else ():
             box = self.box_of(copy)
             nbytes = box.row_bytes * box.starts.shape[1]
             rows = [units[self.units_of(copy.map, place, nbytes)] for place in copy.shared.tolist()]
@@ -239,14 +241,15 @@ class BulkCopies:
 
     def _copy_runs(self, copies: list[RunCopy], origin: Array, target: Array) -> None:
         for copy in copies:
-            for to, start, count in zip(copy.target.tolist(), copy.source.tolist(), copy.nbytes.tolist(), strict=True):
+            runs = zip(copy.target.tolist(), copy.source.tolist(), copy.nbytes.tolist(), strict=True)
+            for to, start, count in runs if self.moves_data else ():
                 target[to : to + count] = origin[start : start + count]
             assert copy.word is not None
             self.batch.mbarriers.complete_bytes(copy.word, copy.nbytes)
 
     def _store_runs(self, copies: list[RunCopy]) -> None:
         memory, shared = self.memory.units[1], self.shared.units[1]
-        for copy in copies:
+        for copy in copies if self.moves_data else ():
             for to, start, count in zip(copy.target.tolist(), copy.source.tolist(), copy.nbytes.tolist(), strict=True):
                 data = shared[start : start + count]
                 if copy.reduction is not None:

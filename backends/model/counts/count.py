@@ -94,7 +94,7 @@ class _Counting:
         """The classes of units: of all where CTAs may wait for others, else as few as show them."""
         sliced = self.launch.loaded.sliced
         labels = Labels(self.units.extent, self._run)
-        if self.launch.cooperative or sliced.watchful:
+        if self.launch.cooperative or sliced.watchful or self.units.fit_one_batch:
             return every(labels)
         if sliced.data:
             told = "data decides what CTAs do"

@@ -19,6 +19,7 @@ from backends.compilers import launch as call
 from backends.compilers.artifact import Compiled
 from backends.emulator.arguments import packed
 from backends.emulator.geometry import Geometry
+from backends.model.counts.feeding import refined
 from backends.model.counts.loaded import LoadedSlice, load_slice
 from ir.expression import Expression
 from ir.task import Argument, Sizes, Task
@@ -63,13 +64,16 @@ def task_launch(compiled: Compiled, task: Task, sizes: Sizes, seed: int = 0) -> 
     }
     shape = call.launch_shape(compiled, grid)
     arguments = device_arguments(compiled, _arguments(task, values, addresses), scratch)
+    geometry = _geometry(loaded, shape)
+    parameters = packed(loaded.program.entry, arguments)
+    loaded = refined(loaded, geometry, parameters)
     wanted = set(_data_arguments(compiled, loaded))
     drawn = [a for a in task.inputs if a.parameter in wanted or None in wanted]
     memory = loaded.sliced.needs_memory
     launch = Launch(
         loaded,
-        _geometry(loaded, shape),
-        packed(loaded.program.entry, arguments),
+        geometry,
+        parameters,
         shape.cooperative,
         {addresses[a.name]: _contents(a, values, seed) for a in drawn if a.distribution.kind != "zeros"},
         tuple((p.address, p.nbytes) for p in places.values()) if memory else (),

@@ -83,6 +83,8 @@ def run_ctas(
     with np.errstate(all="ignore"), ThreadpoolController().limit(limits=1, user_api="blas"):
         batch = Batch(loaded.program, geometry, numbers, loaded.arena, geometry.shared_bytes, settings)
         batch.externals.output = []
+        # What bulk copies bring is taken to decide no address and no branch; moving it takes most of the time.
+        batch.bulk.moves_data = False
         batch.kernel_addresses, batch.parameters_address = loaded.addresses, loaded.parameters.address
         counts: Counts = np.zeros((len(loaded.program.blocks), batch.instances), np.int32)
         batch.scheduler.warp_counts = counts

@@ -71,6 +71,11 @@ def kind_of(instruction: Instruction) -> str:
     return VALUE if is_pure else ANCHOR
 
 
+def is_product(instruction: Instruction) -> bool:
+    """Whether it multiplies matrices, or moves their accumulators; no address comes out of these."""
+    return kind_of(instruction) == VALUE and instruction.base in ("mma", "wmma", "wgmma", "tcgen05")
+
+
 def space_of(program: Program, instruction: Instruction) -> str:
     """The state space that an access names, else `generic`; a copy to shared memory is an access to that."""
     found = [p.partition("::")[0] for p in instruction.parts[1:]]

@@ -3,23 +3,25 @@
 A backward slice (Weiser 1984) whose criterion is every branch, every barrier and every address. Values that are only
 stored or multiplied fall away, and with them most of a kernel: no data is needed then, unless what is loaded decides
 an address or a branch itself. Memory is followed by state space: where a load's value is wanted, so are all stores to
-the space.
+the space; where it always goes to one place of shared memory, those that always go there.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from backends.emulator.convergence import meeting, members_of
 from backends.emulator.liveness import successors
 from backends.emulator.program import Program, leaves
+from backends.model.counts.places import are_apart, static_place
 from backends.model.counts.roles import ALLOCATION, ANCHOR, ATOMIC, GENERIC, LOAD, STORE, VALUE, Role, role_of
 from backends.ptx.syntax import Register, Symbol
 
 _FIXED = ("param", "const")
+_ASYNCHRONOUS = ("wgmma", "tcgen05")
 # Loads by which CTAs see what others have stored.
 _ORDERED = frozenset(["volatile", "relaxed", "acquire", "mmio"])
 
@@ -100,9 +102,14 @@ def overlaps(space: str, spaces: frozenset[str] | set[str]) -> bool:
     return space in spaces or (space == GENERIC and bool(spaces)) or GENERIC in spaces
 
 
-def slice_program(program: Program) -> Slice:
-    """The slice of a program."""
-    return _Slicer(program).slice()
+def slice_program(program: Program, feeds: Mapping[int, frozenset[int]] | None = None) -> Slice:
+    """The slice of a program. feeds: loads from shared memory -> the stores from which their values may come."""
+    return _Slicer(program, feeds or {}).slice()
+
+
+def _space_of_store(role: Role) -> str:
+    """The space that an instruction stores to, "" for none."""
+    return "shared" if role.kind == ALLOCATION else role.space if role.kind in (STORE, ATOMIC) else ""
 
 
 def _members(program: Program, block: int) -> frozenset[str]:
@@ -129,8 +136,9 @@ def _optional(program: Program, roles: tuple[Role, ...]) -> Iterator[int]:
 
 
 class _Slicer:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, feeds: Mapping[int, frozenset[int]]) -> None:
         self.program = program
+        self.feeds = feeds
         self.roles = tuple(role_of(program, i) for i in program.instructions)
         self.definitions: dict[str, list[int]] = defaultdict(list)
         for index, role in enumerate(self.roles):
@@ -176,10 +184,13 @@ class _Slicer:
 
     def _needs_more_data(self, names: frozenset[str]) -> bool:
         """Whether these registers depend on memory of which the slice does not want the values as it is."""
-        return any(
-            self.roles[i].kind in (LOAD, ATOMIC) and self.roles[i].space not in _FIXED and i not in self.kept
-            for i in self._before(names)
-        )
+        return any(self._is_data(i) and i not in self.kept for i in self._before(names))
+
+    def _is_data(self, index: int) -> bool:
+        """Whether an instruction brings values out of memory; asynchronous products take factors from there."""
+        role = self.roles[index]
+        is_load = role.kind in (LOAD, ATOMIC) and role.space not in _FIXED
+        return is_load or (role.kind == VALUE and self.program.instructions[index].base in _ASYNCHRONOUS)
 
     def _before(self, names: frozenset[str]) -> set[int]:
         """All instructions from which registers are computed, those through memory left out."""
@@ -204,13 +215,36 @@ class _Slicer:
         self._want(role.reads)
         is_constant = role.space in _FIXED or "nc" in self.program.instructions[index].parts
         if role.kind in (LOAD, ATOMIC) and not is_constant and role.space not in self.spaces:
+            if self._keep_same_place(index):
+                return
             self.spaces.add(role.space)
             self._keep_stores()
 
+    def _keep_same_place(self, index: int) -> bool:
+        """Keep the stores that are known to feed a load; whether there are any."""
+        same = self.feeds.get(index) or self._at_same_place(index)
+        for store in same:
+            self._keep(store)
+        return bool(same)
+
+    def _at_same_place(self, index: int) -> frozenset[int]:
+        """Stores that always go to the place of a load which does so too."""
+        place = self._static_place(index)
+        if place is None:
+            return frozenset()
+        stores = [i for i, r in enumerate(self.roles) if _space_of_store(r) == "shared"]
+        places = {i: self._static_place(i) for i in stores}
+        return frozenset(i for i, p in places.items() if p is not None and not are_apart(p, place))
+
+    def _static_place(self, index: int) -> range | None:
+        if "shared" not in (self.roles[index].space, _space_of_store(self.roles[index])):
+            return None
+        return static_place(self.program, self.definitions, index)
+
     def _keep_stores(self) -> None:
         for index, role in enumerate(self.roles):
-            space = "shared" if role.kind == ALLOCATION else role.space
-            if role.kind in (STORE, ATOMIC, ALLOCATION) and overlaps(space, self.spaces):
+            space = _space_of_store(role)
+            if space and overlaps(space, self.spaces):
                 self._keep(index)
 
     def _reads_data(self, index: int) -> bool:

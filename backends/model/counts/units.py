@@ -53,6 +53,16 @@ class Units:
         """Warps of a CTA."""
         return -(-self.launch.geometry.threads // _WARP)
 
+    @property
+    def lanes(self) -> int:
+        """Lanes of a unit, whole warps."""
+        return self.warps * _WARP * self.size
+
+    @property
+    def fit_one_batch(self) -> bool:
+        """Whether all units run side by side: then they take hardly longer than some of them."""
+        return self.count * self.lanes <= BATCH_LANES
+
     def ctas_of(self, units: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """Linear indices of the CTAs of units, shape (units * size,)."""
         starts = np.asarray(units, np.int64) * self.size
@@ -61,7 +71,7 @@ class Units:
 
     def run(self, units: Sequence[int], plan: Plan | None = None) -> Counts:
         """Counts of units, (units, CTAs of a unit, warps, blocks). Raises UserError where they cannot be run alone."""
-        per_batch = max(BATCH_LANES // (self.warps * _WARP * self.size), 1)
+        per_batch = max(BATCH_LANES // self.lanes, 1)
         parts = [self._batch(units[i : i + per_batch], plan) for i in range(0, len(units), per_batch)]
         return np.concatenate(parts)
 
