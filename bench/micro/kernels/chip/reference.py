@@ -1,0 +1,37 @@
+# ruff: noqa: N803 - the names of constants
+"""What the kernels of the whole chip write."""
+
+import torch
+
+MASK = 0xFFFFFFFF
+
+
+def empty(repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (1,)."""
+    return {"out": torch.tensor([repeats], dtype=torch.int32)}
+
+
+def atomics(counters: torch.Tensor, SHARED: bool, UNROLL: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `counters` (n,) with each thread's additions."""
+    added = torch.zeros_like(counters)
+    if SHARED:
+        added[0] = UNROLL * repeats * len(counters)
+    else:
+        added += UNROLL * repeats
+    return {"counters": counters + added}
+
+
+def read_l2(
+    data: torch.Tensor,
+    COPIES: int,
+    UNROLL: int,
+    BLOCK: int,
+    CTAS: int,
+    repeats: int,
+) -> dict[str, torch.Tensor]:
+    """Return `out` (ctas * BLOCK,) modulo 2^32, for data (COPIES * UNROLL * BLOCK * 4,) of words."""
+    words = data.long().view(COPIES, UNROLL, BLOCK, 4)
+    once = ((words[..., 0] ^ words[..., 1]) + (words[..., 2] ^ words[..., 3])).sum(1)
+    turns = (torch.arange(CTAS)[:, None] + torch.arange(repeats)[None, :]) % COPIES
+    total = once[turns].sum(1).reshape(-1) & MASK
+    return {"out": total - (total > MASK // 2).long() * (MASK + 1)}

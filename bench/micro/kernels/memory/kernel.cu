@@ -1,0 +1,168 @@
+// Loads, stores and atomics one after the other: chases for latency, rows of independent accesses for throughput.
+// A loop runs REPEATS times over UNROLL accesses; cycles[0] is its time on clock64.
+
+__device__ void record(long long* cycles, long long start) {
+    __syncthreads();
+    if (threadIdx.x == 0 && blockIdx.x == 0) cycles[0] = clock64() - start;
+}
+
+// Where a chase goes: each element holds the address of the next.
+struct L1 {
+    static __device__ void step(unsigned long long& p) { asm volatile("ld.global.ca.u64 %0, [%0];" : "+l"(p)::"memory"); }
+};
+struct L2 {
+    static __device__ void step(unsigned long long& p) { asm volatile("ld.global.cg.u64 %0, [%0];" : "+l"(p)::"memory"); }
+};
+
+// One warp, all lanes on one address, round a ring of `elements` lines of 128 bytes. end[0]: how far it came.
+template <class Level, int UNROLL>
+__global__ void chase(unsigned long long* ring, long long* end, long long* cycles, int elements, int repeats) {
+    for (int i = threadIdx.x; i < elements; i += blockDim.x)
+        ring[16 * i] = reinterpret_cast<unsigned long long>(ring + 16 * ((i + 1) % elements));
+    __syncthreads();
+    unsigned long long p = reinterpret_cast<unsigned long long>(ring);
+#pragma unroll 1
+    for (int i = 0; i < elements; ++i) Level::step(p);
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) Level::step(p);
+    record(cycles, start);
+    if (threadIdx.x == 0) end[0] = (p - reinterpret_cast<unsigned long long>(ring)) / 128;
+}
+
+// Lines that have not been touched: `zeros` holds nothing but zeros, so that an address can hang on the last value and
+// still be anywhere. The 64-bit addition that this takes is in the chain as well.
+template <int UNROLL, int STRIDE>
+__global__ void chase_far(const char* __restrict__ zeros, long long* end, long long* cycles, int repeats) {
+    long long offset = 0;
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r) {
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            const char* place = zeros + i * STRIDE + offset;
+            asm volatile("ld.global.cg.u64 %0, [%1];" : "=l"(offset) : "l"(place) : "memory");
+        }
+        zeros += UNROLL * STRIDE;
+    }
+    record(cycles, start);
+    if (threadIdx.x == 0) end[0] = offset + repeats;
+}
+
+template <int UNROLL>
+__global__ void chase_shared(long long* end, long long* cycles, int elements, int repeats) {
+    __shared__ unsigned ring[1024];
+    unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(ring));
+    for (int i = threadIdx.x; i < elements; i += blockDim.x) ring[i] = base + 4 * ((i + 1) % elements);
+    __syncthreads();
+    unsigned p = base + 4 * threadIdx.x;
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) asm volatile("ld.shared.u32 %0, [%0];" : "+r"(p)::"memory");
+    record(cycles, start);
+    end[threadIdx.x] = (p - base) / 4;
+}
+
+// Loads of WORDS words that do not wait for each other; all that they bring is summed.
+template <int WORDS>
+struct Load;
+template <>
+struct Load<1> {
+    static __device__ unsigned global(const unsigned* p) {
+        unsigned v;
+        asm("ld.global.ca.u32 %0, [%1];" : "=r"(v) : "l"(p));
+        return v;
+    }
+    static __device__ unsigned shared(unsigned p) {
+        unsigned v;
+        asm("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(p));
+        return v;
+    }
+};
+template <>
+struct Load<2> {
+    static __device__ unsigned global(const unsigned* p) {
+        unsigned v, w;
+        asm("ld.global.ca.v2.u32 {%0, %1}, [%2];" : "=r"(v), "=r"(w) : "l"(p));
+        return v + w;
+    }
+    static __device__ unsigned shared(unsigned p) {
+        unsigned v, w;
+        asm("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(v), "=r"(w) : "r"(p));
+        return v + w;
+    }
+};
+template <>
+struct Load<4> {
+    static __device__ unsigned global(const unsigned* p) {
+        unsigned v, w, x, y;
+        asm("ld.global.ca.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v), "=r"(w), "=r"(x), "=r"(y) : "l"(p));
+        return v + w + x + y;
+    }
+    static __device__ unsigned shared(unsigned p) {
+        unsigned v, w, x, y;
+        asm("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v), "=r"(w), "=r"(x), "=r"(y) : "r"(p));
+        return v + w + x + y;
+    }
+};
+
+// 128 bytes, in words.
+constexpr int LINE = 32;
+
+template <int UNROLL>
+__device__ unsigned sum(const unsigned (&values)[UNROLL]) {
+    unsigned total = 0;
+#pragma unroll
+    for (int i = 0; i < UNROLL; ++i) total += values[i];
+    return total;
+}
+
+// Global loads that hit the L1: lane l reads element STRIDE * l, then the same a line farther on, and so on. From run to
+// run the place moves by a line, so that no load can be left out.
+template <int WORDS, int STRIDE, int UNROLL>
+__global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
+    const unsigned* mine = data + WORDS * STRIDE * (threadIdx.x % 32);
+    unsigned total = 0;
+    for (int i = 0; i <= UNROLL; ++i) total += Load<WORDS>::global(mine + LINE * i);
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r) {
+        const unsigned* place = mine + LINE * (r % 2);
+        unsigned values[UNROLL];
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) values[i] = Load<WORDS>::global(place + LINE * i);
+        total += sum(values);
+    }
+    record(cycles, start);
+    out[threadIdx.x] = total;
+}
+
+// The same in shared memory, where lanes whose words are a multiple of 32 apart meet in a bank.
+template <int WORDS, int STRIDE, int UNROLL>
+__global__ void conflicts(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
+    constexpr int SIZE = WORDS * STRIDE * 32 + LINE * (UNROLL + 1);
+    __shared__ __align__(16) unsigned words[SIZE];
+    for (int i = threadIdx.x; i < SIZE; i += blockDim.x) words[i] = data[i];
+    __syncthreads();
+    int first = WORDS * STRIDE * (threadIdx.x % 32);
+    unsigned mine = static_cast<unsigned>(__cvta_generic_to_shared(words + first));
+    unsigned total = 0;
+    for (int i = 0; i <= UNROLL; ++i) total += Load<WORDS>::shared(mine + 4 * LINE * i);
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r) {
+        unsigned place = mine + 4 * LINE * (r % 2);
+        unsigned values[UNROLL];
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) values[i] = Load<WORDS>::shared(place + 4 * LINE * i);
+        total += sum(values);
+    }
+    record(cycles, start);
+    out[threadIdx.x] = total;
+}

@@ -1,0 +1,44 @@
+# ruff: noqa: N803 - the names of constants
+"""Where the chases end, and what the loads add up to."""
+
+import torch
+
+MASK = 0xFFFFFFFF
+# 128 bytes, in words.
+LINE = 32
+
+
+def chase(UNROLL: int, elements: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `end` (1,): once round to warm up, and then so many steps on."""
+    return {"end": torch.tensor([(elements + UNROLL * repeats) % elements])}
+
+
+def chase_far(repeats: int) -> dict[str, torch.Tensor]:
+    """Return `end` (1,): the last value, which is 0, and the number of runs."""
+    return {"end": torch.tensor([repeats])}
+
+
+def chase_shared(UNROLL: int, elements: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `end` (32,): each lane starts at its own element of the ring."""
+    return {"end": (torch.arange(32) + UNROLL * repeats) % elements}
+
+
+def loads(
+    data: torch.Tensor,
+    WORDS: int,
+    STRIDE: int,
+    UNROLL: int,
+    BLOCK: int,
+    repeats: int,
+) -> dict[str, torch.Tensor]:
+    """Return `out` (BLOCK,), modulo 2^32: UNROLL + 1 lines once, then UNROLL in each run, by turns from 0 and 1."""
+    first = WORDS * STRIDE * (torch.arange(BLOCK) % 32)
+    lines = torch.stack([_access(data, first + LINE * i, WORDS) for i in range(UNROLL + 1)])
+    runs = [lines[r % 2 : r % 2 + UNROLL].sum(0) for r in range(repeats)]
+    total = sum(runs, lines.sum(0)) & MASK
+    return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
+
+
+def _access(data: torch.Tensor, first: torch.Tensor, words: int) -> torch.Tensor:
+    """The sum of the words of one access of each thread."""
+    return data[first[:, None] + torch.arange(words)].long().sum(1)

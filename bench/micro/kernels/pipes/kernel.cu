@@ -1,0 +1,140 @@
+// One instruction of one pipe, over and over: each thread has CHAINS chains of it, every link of which needs the one
+// before. With one chain and one warp a link costs the latency; with many, what the pipe accepts.
+// A loop runs REPEATS times over UNROLL links of every chain. cycles[0] is the time of the loop on clock64.
+
+// Two registers that take turns where one alone would let the assembler fold two links into one.
+struct Word {
+    unsigned x, y;
+};
+
+struct Triple {
+    unsigned x, y, z;
+};
+
+__device__ float seed(float, int lane) {
+    return 0.25f + 0.001f * lane;
+}
+__device__ double seed(double, int lane) {
+    return 0.25 + 0.001 * lane;
+}
+__device__ unsigned seed(unsigned, int lane) {
+    return 0x2c002c00u + lane;
+}
+__device__ Word seed(Word, int lane) {
+    return {3u + 5u * lane, 0x9e3779b9u + lane};
+}
+
+__device__ Triple seed(Triple, int lane) {
+    return {3u + 5u * lane, 0x9e3779b9u + lane, 0x85ebca6bu - lane};
+}
+
+__device__ double value(float x) {
+    return x;
+}
+__device__ double value(double x) {
+    return x;
+}
+__device__ double value(unsigned x) {
+    return x;
+}
+__device__ double value(Word w) {
+    return w.x ^ w.y;
+}
+
+__device__ double value(Triple w) {
+    return w.x ^ w.y ^ w.z;
+}
+
+struct Fma {
+    using T = float;
+    static __device__ void link(T& x, int) { x = fmaf(x, 0.5f, 0.375f); }
+};
+struct Fma64 {
+    using T = double;
+    static __device__ void link(T& x, int) { x = fma(x, 0.5, 0.375); }
+};
+struct Fma16x2 {
+    using T = unsigned;
+    // 0x3800 is 0.5 and 0x3400 is 0.25.
+    static __device__ void link(T& x, int) {
+        asm volatile("fma.rn.f16x2 %0, %0, %1, %2;" : "+r"(x) : "r"(0x38003800u), "r"(0x34003400u));
+    }
+};
+struct Add32 {
+    using T = Triple;
+    // Three operands each, and no two alike: an addition of two may go to the multipliers as well.
+    static __device__ void link(T& w, int i) {
+        if (i % 3 == 0) w.x += w.y + threadIdx.x;
+        else if (i % 3 == 1) w.y += w.z + blockDim.x;
+        else w.z += w.x + gridDim.x;
+    }
+};
+struct Multiply32 {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { x = x * x + 12345u; }
+};
+struct Logic {
+    using T = Word;
+    static __device__ void link(T& w, int i) {
+        if (i % 2) asm volatile("lop3.b32 %0, %0, %1, 0x0f0f3355, 0x6a;" : "+r"(w.x) : "r"(w.y));
+        else asm volatile("lop3.b32 %0, %0, %1, 0x0f0f3355, 0x6a;" : "+r"(w.y) : "r"(w.x));
+    }
+};
+struct Shift {
+    using T = Word;
+    static __device__ void link(T& w, int i) {
+        if (i % 2) asm volatile("shf.l.wrap.b32 %0, %0, %1, 5;" : "+r"(w.x) : "r"(w.y));
+        else asm volatile("shf.l.wrap.b32 %0, %0, %1, 5;" : "+r"(w.y) : "r"(w.x));
+    }
+};
+struct MinMax {
+    using T = Word;
+    static __device__ void link(T& w, int i) {
+        if (i % 2) asm volatile("max.s32 %0, %0, %1;" : "+r"(w.x) : "r"(w.y));
+        else asm volatile("min.s32 %0, %0, %1;" : "+r"(w.y) : "r"(w.x));
+    }
+};
+struct Exp2 {
+    using T = float;
+    static __device__ void link(T& x, int) { asm volatile("{.reg .f32 t; neg.f32 t, %0; ex2.approx.ftz.f32 %0, t;}" : "+f"(x)); }
+};
+struct Popc {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { asm volatile("popc.b32 %0, %0;" : "+r"(x)); }
+};
+// The bits of a result are the next operand, so that nothing but conversions is in the chain.
+struct FloatToHalf {
+    using T = unsigned;
+    static __device__ void link(T& x, int) {
+        asm volatile("{.reg .f32 t; mov.b32 t, %0; cvt.rn.f16x2.f32 %0, t, t;}" : "+r"(x));
+    }
+};
+struct FloatToInt {
+    using T = unsigned;
+    static __device__ void link(T& x, int) {
+        asm volatile("{.reg .f32 t; mov.b32 t, %0; cvt.rni.s32.f32 %0, t;}" : "+r"(x));
+    }
+};
+struct Shuffle {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { x = __shfl_xor_sync(~0u, x, 5); }
+};
+
+template <class Op, int CHAINS, int UNROLL>
+__global__ void pipe(double* out, long long* cycles, int repeats) {
+    typename Op::T chains[CHAINS];
+    for (int c = 0; c < CHAINS; ++c) chains[c] = seed(chains[c], threadIdx.x + c);
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i)
+#pragma unroll
+            for (int c = 0; c < CHAINS; ++c) Op::link(chains[c], i);
+    __syncthreads();
+    if (threadIdx.x == 0 && blockIdx.x == 0) cycles[0] = clock64() - start;
+    double total = 0.0;
+    for (int c = 0; c < CHAINS; ++c) total += value(chains[c]);
+    out[blockIdx.x * blockDim.x + threadIdx.x] = total;
+}
