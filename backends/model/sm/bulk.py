@@ -1,0 +1,51 @@
+"""Bulk copies by the TMA engine: one instruction of one thread, a latency, and the SM's way to the L2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backends.model.sm.costs import MemoryCost
+from backends.model.sm.program import Program, Record
+from backends.model.sm.state import Warp, signal
+from backends.model.sm.sync import arrive, next_use
+
+if TYPE_CHECKING:
+    from backends.model.sm.engine import Engine
+
+_DEFAULT_BYTES = 16384.0
+
+
+def prepare_bulk(program: Program, record: Record) -> None:
+    """details: (bytes, whether it writes to global memory, cycles of the engine); its latency without others."""
+    parameters = program.parameters
+    if record.cost is None or not record.cost.bytes:
+        program.assume(record, "memory-cost-unknown", f"a bulk copy of {_DEFAULT_BYTES:g} bytes that L2 has")
+        record.cost = MemoryCost("global", "copy", bytes=_DEFAULT_BYTES)
+    writes = any(word in record.instruction.opcode for word in ("STG", "RED"))
+    if not writes and record.barrier is None:
+        program.assume(record, "mbarrier-unknown", "which barrier it completes is unknown", "say which")
+    amount = record.cost.bytes
+    record.latency = parameters.cycles("tma_latency_cycles")
+    record.details = (amount, writes, amount / parameters.rate("tma_bytes_per_cycle"))
+
+
+def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
+    """One bulk copy; a load arrives at its mbarrier, a store counts for the next commit."""
+    amount, writes, cycles = record.details
+    cost = record.cost
+    assert cost is not None
+    begun = sm.hold("tma", now, cycles)
+    sent = -int(-(begun + cycles) // 1)
+    sm.count("l2", amount)
+    passed = max(sent, (sm.l2_writes if writes else sm.l2).take(now, now, amount))
+    missed = amount * (1.0 - cost.l2_hit_share)
+    done = passed + record.latency
+    if missed:
+        sm.count("dram", missed)
+        done = max(done, sm.dram.take(now, now, missed) + record.latency) + sm.dram_extra
+    signal(warp, record, now + record.step, now + record.step)
+    if writes:
+        warp.copies = max(warp.copies, done)
+        sm.drained = max(sm.drained, done)
+    elif record.barrier is not None:
+        arrive(sm, warp.cta, record, next_use(warp, record), done)

@@ -1,0 +1,50 @@
+"""What the text of an instruction does not say: what its accesses cost, its barrier, its matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MemoryCost:
+    """One execution of a memory instruction by a warp, on average.
+
+    wavefronts: passes through the data stage, one a cycle (128 bytes of shared memory or of an L1 line).
+    sectors, lines: distinct 32-byte sectors and 128-byte lines of a global access; lines of None is estimated from the
+    sectors. l1_hit_share, l2_hit_share: share of the sectors that L1 has, and of the others that L2 has.
+    bytes: what a bulk copy moves. executed_share: share of the executions in which any lane takes part.
+    """
+
+    space: str
+    kind: str
+    bytes_per_lane: int = 4
+    wavefronts: float = 1.0
+    sectors: float = 0.0
+    l1_hit_share: float = 0.0
+    l2_hit_share: float = 1.0
+    bytes: float = 0.0
+    lines: float | None = None
+    executed_share: float = 1.0
+
+
+@dataclass(frozen=True)
+class BarrierUse:
+    """The mbarrier that an instruction arrives at, completes or waits for, as the place of a sequence.
+
+    The i-th execution by a warp concerns completion number i + offset of the barriers called `name`, whatever ring of
+    slots they are kept in: a producer that waits for a free slot of a ring of n has an offset of -n. A completion needs
+    `arrivals`; those of a negative number are there from the start.
+    """
+
+    name: str
+    arrivals: int = 1
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """Size of a matrix instruction whose text does not say it. cta_group: CTAs that work on it together."""
+
+    m: int
+    n: int
+    cta_group: int = 1
