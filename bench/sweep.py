@@ -9,7 +9,9 @@ checks, which is where its limits can differ. Exit status 1 if a run is anything
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import sys
@@ -17,7 +19,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+import torch
 
 from backends.compilers.artifact import Compiled
 from backends.compilers.task import compile_task
@@ -130,7 +135,7 @@ def table(runs: Sequence[Run]) -> str:
     for run in runs:
         cells[f"{run.task} {run.variant}".strip(), run.target].append(run)
     names = list(dict.fromkeys(name for name, _ in cells))
-    targets = sorted({target for _, target in cells}, key=lambda t: int(t[3:]))
+    targets = sorted({target for _, target in cells}, key=lambda t: (len(t), t))
     lines = [f"{'':44}" + "".join(f"{target:>12}" for target in targets)]
     lines += [f"{name:44}" + "".join(f"{_cell(cells.get((name, t), [])):>12}" for t in targets) for name in names]
     return "\n".join(lines)
@@ -147,16 +152,37 @@ def _cell(runs: Sequence[Run]) -> str:
 def summary(runs: Sequence[Run]) -> str:
     """Totals, and every run that did not pass."""
     failed = [r for r in runs if not r.passed]
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB
+    peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _KIB
     total = (
         f"{len(runs)} runs, {len(failed)} failed; {sum(r.seconds for r in runs):.0f} s; peak memory {peak_mib:.0f} MiB"
     )
     return "\n".join([total, *map(str, failed)])
 
 
+def in_child(task: Task, plan: Plan) -> Iterator[Run]:
+    """`runs_of` in a process of its own: one that dies, of a compiler's abort, leaves the others alone."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(task, plan, sender))
+    child.start()
+    sender.close()
+    with contextlib.suppress(EOFError):
+        while True:
+            yield receiver.recv()
+    child.join()
+    if child.exitcode:
+        targets = ",".join(plan.targets or task.targets)
+        yield Run(task.name, task.variant_name, targets, {}, "-", plan.checks, f"exit code {child.exitcode}")
+
+
+def _send(task: Task, plan: Plan, sender: Connection) -> None:
+    for run in runs_of(task, plan):
+        sender.send(run)
+
+
 def main() -> int:
     """Run the sweep."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="tasks whose file's path below kernels/ contains this")
     parser.add_argument("--targets", default="", help="separated by commas; those that the tasks name if left out")
     parser.add_argument("--completions", default=",".join(COMPLETIONS), help="separated by commas")
@@ -167,16 +193,16 @@ def main() -> int:
     options = parser.parse_args()
     targets = tuple(t for t in options.targets.split(",") if t)
     plan = Plan(targets, tuple(options.completions.split(",")), options.checks, options.engine, options.size_set)
+    files = [f for f in task_files(KERNELS) if options.only in str(f.relative_to(KERNELS))]
+    tasks = [task for path in files for task in load_task(path).all_variants()]
+    torch.set_num_threads(1)
     runs = []
     with Path(options.json or os.devnull).open("w") as lines:
-        for path in task_files(KERNELS):
-            if options.only not in str(path.relative_to(KERNELS)):
-                continue
-            for run in (run for task in load_task(path).all_variants() for run in runs_of(task, plan)):
-                runs.append(run)
-                print(json.dumps(asdict(run)), file=lines, flush=True)
-                if not run.passed:
-                    print(run, file=sys.stderr, flush=True)
+        for run in (run for task in tasks for run in in_child(task, plan)):
+            runs.append(run)
+            print(json.dumps(asdict(run)), file=lines, flush=True)
+            if not run.passed:
+                print(run, file=sys.stderr, flush=True)
     print(table(runs))
     print(summary(runs))
     return int(not runs or any(not r.passed for r in runs))

@@ -30,6 +30,7 @@ class ClusterBarrier:
         self._arrived = np.zeros(shape, np.bool_)
         self._passed = np.zeros(shape, np.bool_)
         self._waiting: dict[int, Mask] = {}
+        self._names: dict[int, str] = {}
         self._site = 0
 
     def arrive(self, front: Front, name: str, guard: Mask | None) -> None:
@@ -60,6 +61,7 @@ class ClusterBarrier:
             return None
         waiting = self._waiting.setdefault(front.block, np.zeros_like(self._arrived))
         waiting[front.warps] |= stay
+        self._names[front.block] = name
         self._site = self.batch.site
         rest = part_of(front, front.full_mask() & ~stay, front.block + 1)
         if rest is not None:
@@ -75,6 +77,8 @@ class ClusterBarrier:
         full = ~self._of_clusters(missing) & self._of_clusters(self._arrived)
         if not full.any():
             return
+        if batch.observer is not None:
+            batch.observer.cluster_barrier(full)
         size = batch.geometry.cluster_ctas
         rows = np.tile(np.repeat(full, size), batch.warps_per_cta)
         self._passed[rows] = self._arrived[rows]
@@ -100,7 +104,7 @@ class ClusterBarrier:
         np.copyto(lanes, False, where=going)
         if not lanes.any():
             del self._waiting[block]
-        self._note(front, "barrier.cluster.wait", front.full_mask())
+        self._note(front, self._names[block], front.full_mask())
         self.batch.scheduler.push(front)
 
     def _of_clusters(self, lanes: Mask) -> NDArray[np.bool_]:

@@ -55,6 +55,9 @@ class Observer:
     def barrier(self, identifier: int, fronts: Sequence[Front], done: NDArray[np.bool_]) -> None:
         """Named barrier `identifier` completes in the CTAs `done`, releasing these fronts there."""
 
+    def cluster_barrier(self, clusters: NDArray[np.bool_]) -> None:
+        """All threads of these clusters of the batch have arrived; arrivals and waits are told as events."""
+
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
         """Lanes `init`, `arrive` at, `wait` (successfully) for or `inval` mbarrier objects."""
 
@@ -122,6 +125,11 @@ class Observers(Observer):
         """Tell all members."""
         for member in self.members:
             member.barrier(identifier, fronts, done)
+
+    def cluster_barrier(self, clusters: NDArray[np.bool_]) -> None:
+        """Tell all members."""
+        for member in self.members:
+            member.cluster_barrier(clusters)
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
         """Tell all members."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.clocks import FENCED, SEEN, Clocks
+from backends.emulator.checkers.lanes import bits_of
 from backends.emulator.checkers.log import EventLog, Findings
 from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, Shadow, SharedShadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
@@ -21,23 +22,34 @@ if TYPE_CHECKING:
     from backends.emulator.batch import Batch
 
 Array = NDArray[Any]
+_EVERY_LANE = (1 << WARP_LANES) - 1
 Matters = Callable[[Array, Array], Array]
 """Of (indices of accesses, indices of units in them): whether a conflict there matters."""
 
 
 @dataclass(frozen=True)
 class Actors:
-    """Who makes `n` accesses: the warp that issued each, the agent that does it, the lane; arrays (n,)."""
+    """Who makes `n` accesses: the warp that issued each, the agent that does it, the lane; arrays (n,).
+
+    `issuers`: the lanes, as sets, whose knowledge counts; without it that is `lane`.
+    """
 
     instance: Array
     agent: Array
     lane: Array
     is_async: bool = False
+    issuers: Array | None = None
+
+    def lanes(self, index: int) -> int:
+        """The set of lanes that issued an access."""
+        if self.issuers is not None:
+            return int(self.issuers[index])
+        lane = int(self.lane[index])
+        return _EVERY_LANE if lane == ALL_LANES else 1 << lane
 
 
 class Conflicts:
-    """Checks accesses of a batch against shadows and keeps the shadows; `synced` is (instances, 32): the moment at
-    which each lane last met the others of its warp."""
+    """Checks accesses of a batch against shadows and keeps the shadows."""
 
     def __init__(
         self,
@@ -54,7 +66,6 @@ class Conflicts:
         self.findings = findings
         self.orders = orders
         self.races, self.init = "race" in names, "init" in names
-        self.synced = np.zeros((batch.instances, WARP_LANES), np.int32)
 
     def read(
         self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, requires: bool = True
@@ -71,6 +82,12 @@ class Conflicts:
         shadow.note_read(cells, epochs_of(time, who.agent, who.lane)[:, None])
         if isinstance(shadow, SharedShadow):
             shadow.note_reads(cells, self.reader_of(who), time)
+
+    def complete_at(self, shadow: Shadow, who: Actors, cells: Array) -> None:
+        """An asynchronous engine will complete at the mbarrier objects in `cells`: it must see them initialised."""
+        epochs = shadow.write[cells]
+        self._compare("read-after-write", shadow, who, cells, epochs, False)
+        self._compare_fenced(shadow, who, cells, epochs)
 
     def write(
         self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, stored: Stored | None = None
@@ -142,7 +159,19 @@ class Conflicts:
             late |= own & other_lane & (time > self._synced(who)[:, None])
         if self._is_in_order(who):
             late &= agent != who.agent[:, None]
-        return late
+        return late & ~self._known_apart(late, who, SEEN, agent, time)
+
+    def _known_apart(self, asked: Array, who: Actors, plane: int, agent: Array, time: Array) -> Array:
+        """Where the lanes that access know more than their whole warp does; only where it is `asked`."""
+        found = np.zeros(asked.shape, np.bool_)
+        if not self.clocks.lanes.rows or not asked.any():
+            return found
+        for index in np.flatnonzero(asked.reshape(len(asked), -1).any(axis=1)).tolist():
+            warp, lanes = int(who.instance[index]), who.lanes(index)
+            if warp in self.clocks.lanes.rows:
+                lanes &= int(bits_of(self.clocks.alive[warp : warp + 1])[0])
+                found[index] = self.clocks.known_apart(warp, lanes, plane, agent[index], time[index])
+        return found
 
     def _is_in_order(self, who: Actors) -> bool:
         """Whether the engine does what one warp issues in order."""
@@ -152,7 +181,8 @@ class Conflicts:
 
     def _synced(self, who: Actors) -> Array:
         lane = np.minimum(who.lane, WARP_LANES - 1)
-        return np.where(who.lane == ALL_LANES, self.synced[who.instance].min(axis=1), self.synced[who.instance, lane])
+        synced = self.clocks.synced
+        return np.where(who.lane == ALL_LANES, synced[who.instance].min(axis=1), synced[who.instance, lane])
 
     def _agent(self, epochs: Array) -> Array:
         """Agents of earlier batches are one."""
@@ -169,8 +199,10 @@ class Conflicts:
         time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
         instance = who.instance[:, None]
         known = self.clocks.known
-        generic = agent < self.clocks.generic_columns
-        late = generic & (time > known[instance, FENCED, agent]) & (time <= known[instance, SEEN, agent])
+        late = (agent < self.clocks.generic_columns) & (time > known[instance, FENCED, agent])
+        seen = time <= known[instance, SEEN, agent]
+        late &= seen | self._known_apart(late & ~seen, who, SEEN, agent, time)
+        late &= ~self._known_apart(late, who, FENCED, agent, time)
         if late.any():
             self._report("proxy-fence", shadow, who, cells, epochs, late, ordered=False)
 
@@ -181,6 +213,7 @@ class Conflicts:
         late = times > known[:, None, :]
         if self._is_in_order(who):
             late &= (columns != who.agent[:, None])[:, None, :]
+        late &= ~self._known_apart(late, who, SEEN, np.broadcast_to(columns[:, None, :], late.shape), times)
         if late.any():
             access, unit, reader = np.nonzero(late)
             agent = columns[access, reader]

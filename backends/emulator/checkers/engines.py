@@ -1,4 +1,4 @@
-"""What asynchronous engines touch: wgmma reads tiles of shared memory, bulk copies move boxes and runs of bytes."""
+"""What asynchronous engines touch: wgmma reads tiles of shared memory, bulk copies and remote stores move bytes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.shadow import ALL_LANES, Shadow, SharedShadow
 from backends.emulator.checkers.undefined import UndefinedValues
+from backends.emulator.cluster import RemoteStore
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.spaces import GLOBAL_BASE
 from backends.emulator.tensor import boxes
@@ -26,7 +27,7 @@ _M = 64
 
 
 class Engines:
-    """Hands the accesses of wgmma and bulk copies, when they are issued, to the conflict checks."""
+    """Hands the accesses of wgmma, bulk copies and remote stores, when they are issued, to the conflict checks."""
 
     def __init__(
         self, batch: Batch, conflicts: Conflicts, phases: Phases, shared: SharedShadow, memory: Shadow,
@@ -42,12 +43,13 @@ class Engines:
 
     def event(self, front: Front, name: str, lanes: Mask | None, detail: Any) -> None:
         """`wgmma.mma_async` and the bulk copies; other events touch no memory."""
-        handler = {
+        handlers: dict[str, Any] = {
             "wgmma.mma_async": self._multiply, "bulk.tensor_load": self._load, "bulk.tensor_store": self._store,
             "bulk.run_load": self._load, "bulk.run_store": self._store, "bulk.run_to_cluster": self._load,
-        }.get(name)  # fmt: skip
-        if handler is not None:
-            handler(front, front.full_mask() if lanes is None else lanes, detail)
+            "st.async": self._store_remotely, "red.async": self._store_remotely,
+        }  # fmt: skip
+        if name in handlers:
+            handlers[name](front, front.full_mask() if lanes is None else lanes, detail)
 
     # wgmma
 
@@ -97,6 +99,8 @@ class Engines:
         assert copy.word is not None
         instance, lane = _issuers(front, lanes, len(copy.word))
         places = self._shared_places(copy)
+        objects = Actors(instance, self.clocks.column("bulk-read", instance), lane, is_async=True)
+        self.conflicts.complete_at(self.shared, objects, self.shared.cells(copy.word * 8, 8))
         agent = self.phases.issue(copy.word, np.array([len(p) * UNIT_BYTES for p in places], np.int64))
         time = self.conflicts.log.add(self.batch.site)
         sources = self._sources(copy)
@@ -105,6 +109,15 @@ class Engines:
             if sources is not None:
                 self.conflicts.read(self.memory, who, sources[index], time)
             self.conflicts.write(self.shared, who, self._cells(self.shared, place[None]), time)
+
+    def _store_remotely(self, front: Front, lanes: Mask, detail: tuple[RemoteStore, Array, int]) -> None:
+        """`st.async` and `red.async` within a cluster: complete when the phase of their mbarrier is."""
+        store, flat, nbytes = detail
+        instance, lane = _issuers(front, lanes, len(store.words))
+        agent = self.phases.issue(store.words, np.full(len(store.words), nbytes, np.int64))
+        time = self.conflicts.log.add(self.batch.site)
+        cells = self.shared.cells(flat[lanes], nbytes)
+        self.conflicts.write(self.shared, Actors(instance, agent, lane), cells, time, store.update is not None)
 
     def _store(self, front: Front, lanes: Mask, copy: TensorCopy | RunCopy) -> None:
         """Out of shared memory: complete when a wait for its bulk group is."""

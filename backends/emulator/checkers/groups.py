@@ -26,10 +26,10 @@ class Groups:
         self.count[instance] += 1
         self.times[instance, self.count[instance] % _REMEMBERED] = now
 
-    def wait(self, instance: Array, newest: int, engines: tuple[str, ...]) -> None:
-        """Warps wait for all groups but the `newest` newest."""
+    def wait(self, instance: Array, lanes: Array, newest: int, engines: tuple[str, ...]) -> None:
+        """Sets of lanes of warps wait for all groups but the `newest` newest."""
         target = self.count[instance] - newest
         waits = target > 0
         times = self.times[instance, target % _REMEMBERED][waits]
         for engine in (e for e in engines if e in self.clocks.kinds):
-            self.clocks.learn(instance[waits], self.clocks.column(engine, instance[waits]), times)
+            self.clocks.learn(instance[waits], lanes[waits], self.clocks.column(engine, instance[waits]), times)

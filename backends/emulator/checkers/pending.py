@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ _ISSUES = {
     "tcgen05.ld": "tcgen05.ld", "tcgen05.st": "tcgen05.st",
 }  # fmt: skip
 _LOADS = ("bulk.tensor_load", "bulk.run_load", "bulk.run_to_cluster")
+_REMOTE = ("st.async", "red.async")
 _COMMITS = {"cp.async.commit_group": "cp.async", "wgmma.commit_group": "wgmma", "bulk.commit_group": "bulk"}
 _WAITS = {
     "cp.async.wait_group": "cp.async", "wgmma.wait_group": "wgmma", "bulk.wait_group": "bulk",
@@ -96,7 +98,10 @@ class PendingChecker(Observer):
         if name in _ISSUES:
             self._issue(_ISSUES[name], instance)
         elif name in _LOADS:
-            self._load(detail)
+            self._load(zip(detail.word.tolist(), self._bytes_of(detail), strict=True))
+        elif name in _REMOTE:
+            store, _, nbytes = detail
+            self._load((word, nbytes) for word in store.words.tolist())
         elif name in _COMMITS:
             self.engines[_COMMITS[name]].count[instance] += 1
         elif name in _WAITS:
@@ -128,9 +133,9 @@ class PendingChecker(Observer):
 
     # mbarriers
 
-    def _load(self, copy: TensorCopy | RunCopy) -> None:
-        assert copy.word is not None
-        for word, nbytes in zip(copy.word.tolist(), self._bytes_of(copy), strict=True):
+    def _load(self, copies: Iterable[tuple[int, int]]) -> None:
+        """Copies by (mbarrier object, bytes)."""
+        for word, nbytes in copies:
             known = self.objects.setdefault(word, _Object())
             known.in_flight += nbytes
             known.unwaited_site = self.batch.site

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.clocks import SEEN, Clocks, join, joined_by
+from backends.emulator.checkers.lanes import bit_of
 
 Array = NDArray[Any]
 
@@ -69,11 +70,12 @@ class Phases:
         found: Array = words[~landed]
         return found
 
-    def wait(self, instance: Array, words: Array) -> None:
-        """Warps have seen the last completed phase of their objects; one row for each warp and object."""
-        pairs = np.unique(np.stack((instance, self.slots_of(words)), axis=1), axis=0)
-        instances, rows = joined_by(pairs[:, 0], self.done[pairs[:, 1]])
-        self.clocks.acquire(instances, rows[..., : self.clocks.columns])
+    def waited(self, instance: Array, words: Array, lane: Array) -> tuple[Array, Array, Array]:
+        """What lanes of warps, arrays (n,), learn from the last completed phase of objects: warps, lanes, rows."""
+        pairs, which = np.unique(np.stack((instance, self.slots_of(words)), axis=1), axis=0, return_inverse=True)
+        lanes = np.zeros(len(pairs), np.int64)
+        np.bitwise_or.at(lanes, which.reshape(-1), bit_of(lane))
+        return pairs[:, 0], lanes, self.done[pairs[:, 1], :, : self.clocks.columns]
 
     def _slot(self, word: int) -> int:
         if word in self.slots:

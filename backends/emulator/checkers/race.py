@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.clocks import Clocks, join, joined_by, kinds_in, widened
+from backends.emulator.checkers.clusters import ClusterPhases
 from backends.emulator.checkers.conflicts import Actors, Conflicts
 from backends.emulator.checkers.engines import Engines
 from backends.emulator.checkers.groups import Groups
+from backends.emulator.checkers.lanes import bit_of, bits_of
 from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.releases import Places, Releases
@@ -53,7 +55,7 @@ class RaceChecker(Observer):
         self.log = state.log
         self.orders = orders_of(batch.program)
         kinds = kinds_in(i.opcode for i in batch.program.instructions)
-        self.clocks = Clocks(batch.instances, state.log.now, kinds)
+        self.clocks = Clocks(batch.instances, state.log.now, batch.alive, kinds)
         self.conflicts = Conflicts(batch, self.clocks, state.log, state.findings, self.orders, state.names)
         self.shared = _shared_shadow(batch, len(kinds))
         self.phases = Phases(self.clocks, batch.shared.stride_bytes)
@@ -63,7 +65,9 @@ class RaceChecker(Observer):
         self.engines = Engines(batch, self.conflicts, self.phases, self.shared, state.memory, self.undefined)
         self.tensor_cores = TensorCoreAccesses(batch, self.conflicts, self.phases, self.shared, self.undefined)
         self.places = {"shared": Places(self.shared), "global": state.places}
+        self.initialised = np.zeros(batch.instances, np.int64)
         self.barriers: dict[int, Array] = {}
+        self.clusters = ClusterPhases(self.clocks, batch.ctas, batch.geometry.cluster_ctas)
 
     # Values
 
@@ -111,19 +115,18 @@ class RaceChecker(Observer):
         self, space: str, instance: Array, lane: Array, cells: Array, order: Order, kind: str, time: int
     ) -> None:
         """A strong access may hand on, or find, what another warp has released."""
-        repeated = np.repeat(instance, cells.shape[1])
+        warps, lanes = (np.repeat(x, cells.shape[1]) for x in (instance, lane))
         self.releases.access(
-            self.places[space], repeated, cells.reshape(-1), order, kind != "store", kind != "load", time
+            self.places[space], warps, lanes, cells.reshape(-1), order, kind != "store", kind != "load", time
         )
-        if order.acquires:
-            self.conflicts.synced[instance, lane] = time
 
     # Barriers
 
     def barrier_arrive(self, front: Front, identifier: int, threads: Any, waits: bool) -> None:
         """What the threads know is handed on when the barrier completes."""
         del threads, waits
-        ctas, rows = joined_by(self.batch.cta_of(front), self.clocks.released(front.indices(), self.log.now))
+        released = self.clocks.released(front.indices(), self.log.now, bits_of(front.full_mask()))
+        ctas, rows = joined_by(self.batch.cta_of(front), released)
         pending = self.barriers.get(identifier)
         if pending is None:
             pending = np.zeros((self.batch.ctas, 2, self.clocks.columns), np.int32)
@@ -139,14 +142,10 @@ class RaceChecker(Observer):
         for front in fronts:
             ctas = self.batch.cta_of(front)
             chosen = done[ctas]
-            instance = front.indices()[chosen]
-            self.clocks.acquire(instance, pending[ctas[chosen]])
-            self._meet(instance, front.full_mask()[chosen])
+            instance, lanes = front.indices()[chosen], bits_of(front.full_mask()[chosen])
+            self.clocks.acquire(instance, pending[ctas[chosen]], lanes)
+            self.clocks.meet(instance, lanes, self.log.now)
         pending[done] = 0
-
-    def _meet(self, instance: Array, lanes: Mask) -> None:
-        synced = self.conflicts.synced
-        synced[instance] = np.where(lanes, self.log.now, synced[instance])
 
     def mbarrier(self, front: Front, event: str, words: Words, lanes: Mask) -> None:
         """An object is written by `init` and `inval`, read by all else; an arrival hands on, a wait learns."""
@@ -160,13 +159,27 @@ class RaceChecker(Observer):
         if event in ("init", "inval"):
             self.conflicts.write(self.shared, who, cells, time)
             self.phases.init(words)
+            self.initialised[instance] = time
             return
         self.conflicts.read(self.shared, who, cells, time, ordered=True)
+        is_relaxed = "relaxed" in self.batch.program.instructions[self.batch.site].parts
         if event == "arrive":
-            self.phases.arrive(words, self.clocks.released(instance, time))
+            lane_sets = bit_of(lane)
+            handed = self.releases.handed if is_relaxed else self._released
+            self.phases.arrive(words, handed(instance, lane_sets))
         elif event == "wait":
-            self.phases.wait(instance, words)
-            self.conflicts.synced[instance, lane] = time
+            warps, lane_sets, rows = self.phases.waited(instance, words, lane)
+            if is_relaxed:
+                self.releases.find(warps, lane_sets, rows)
+            else:
+                self.clocks.acquire(warps, rows, lane_sets)
+
+    def _released(self, instance: Array, lanes: Array) -> Array:
+        return self.clocks.released(instance, self.log.now, lanes)
+
+    def cluster_barrier(self, clusters: NDArray[np.bool_]) -> None:
+        """What arrived is handed to those who wait."""
+        self.clusters.complete(clusters)
 
     def bytes_complete(self, words: Words, nbytes: Array) -> None:
         """Copies have come."""
@@ -180,39 +193,53 @@ class RaceChecker(Observer):
 
     def event(self, front: Front, name: str, lanes: Mask | None, detail: Any = None) -> None:
         """Commits, waits and fences; the rest goes to the engines that it is about."""
-        instance = front.indices() if lanes is None else front.indices()[lanes.any(axis=1)]
-        if not len(instance):
+        mask = front.full_mask() if lanes is None else lanes
+        rows = mask.any(axis=1)
+        if not rows.any():
             return
-        now = self.log.now
+        instance, bits, now = front.indices()[rows], bits_of(mask[rows]), self.log.now
         if name in _COMMITS:
             self.groups[_COMMITS[name]].commit(instance, now)
         elif name in _WAITS:
             group, engines = _WAITS[name]
-            self.groups[group].wait(instance, detail, engines)
+            self.groups[group].wait(instance, bits, detail, engines)
         elif name.startswith(("fence", "membar")):
-            self._fence(instance, name)
+            self._fence(instance, bits, name)
+        elif name.startswith("barrier.cluster"):
+            self._cluster(instance, bits, name)
         elif name == "cp.async.wait_all":
-            self.clocks.learn(instance, self.clocks.column("cp.async", instance), now)
+            self.clocks.learn(instance, bits, self.clocks.column("cp.async", instance), now)
         elif name == "cp.async.mbarrier.arrive":
-            self._arrive_after_copies(front, lanes, detail)
+            self._arrive_after_copies(front, mask, detail)
         elif name == "bar.warp.sync":
-            self._meet(front.indices(), front.full_mask() if lanes is None else lanes)
-        elif name.startswith("tcgen05"):
-            self.tensor_cores.event(front, name, lanes, detail)
+            self.clocks.meet(instance, bits, now)
         else:
-            self.engines.event(front, name, lanes, detail)
+            engine = self.tensor_cores if name.startswith("tcgen05") else self.engines
+            engine.event(front, name, lanes, detail)
 
-    def _fence(self, instance: Array, opcode: str) -> None:
+    def _cluster(self, instance: Array, lanes: Array, opcode: str) -> None:
         parts = opcode.split(".")
-        if "proxy" in parts:
-            self.clocks.fence_proxy(instance, self.log.now)
-        elif "mbarrier_init" not in parts:
-            self.releases.fence(instance, self.orders[self.batch.site].scope, self.log.now)
+        if "wait" in parts:
+            self.clusters.wait(instance, lanes)
+        else:
+            handed = self.releases.handed if "relaxed" in parts else self._released
+            self.clusters.arrive(instance, handed(instance, lanes))
 
-    def _arrive_after_copies(self, front: Front, lanes: Mask | None, words: Words) -> None:
-        warp = np.nonzero(front.full_mask() if lanes is None else lanes)[0]
+    def _fence(self, instance: Array, lanes: Array, opcode: str) -> None:
+        parts = opcode.split(".")
+        if "mbarrier_init" in parts:
+            self.clocks.fence_own(instance, self.initialised[instance])
+            self.releases.fence_init(instance, lanes, self.initialised[instance])
+        elif "proxy" in parts:
+            if parts[2].startswith("async"):
+                self.clocks.fence_proxy(instance, lanes, self.log.now)
+        else:
+            self.releases.fence(instance, lanes, self.orders[self.batch.site].scope, self.log.now)
+
+    def _arrive_after_copies(self, front: Front, lanes: Mask, words: Words) -> None:
+        warp, lane = np.nonzero(lanes)
         instance = front.indices()[warp]
-        rows = self.clocks.released(instance, self.log.now)
+        rows = self.clocks.released(instance, self.log.now, bit_of(lane))
         rows[np.arange(len(rows)), 0, self.clocks.column("cp.async", instance)] = self.log.now
         self.phases.arrive(words, rows)
 

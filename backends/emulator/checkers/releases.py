@@ -8,6 +8,7 @@ Source: PTX ISA, memory consistency model.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.clocks import Clocks, join
+from backends.emulator.checkers.lanes import LaneKnowledge, bit_of, joined
 from backends.emulator.checkers.shadow import Shadow
 from backends.emulator.checkers.sites import GPU_SCOPE, Order
 
@@ -50,39 +52,67 @@ class Releases:
     def __init__(self, clocks: Clocks, ctas: int) -> None:
         self.clocks = clocks
         self.ctas = ctas
-        self._fenced: dict[int, tuple[Array, int]] = {}
-        self._pending: dict[int, Array] = {}
+        self._fenced: dict[int, dict[int, tuple[Array, int]]] = {}
+        self._pending = LaneKnowledge()
 
-    def fence(self, instance: Array, scope: int, now: int) -> None:
-        """Warps execute a fence: what relaxed reads found is acquired, what comes after hands on what is known."""
-        for one in instance.tolist():
-            pending = self._pending.pop(one, None)
-            if pending is not None:
-                self.clocks.acquire(np.array([one]), pending[None])
-            self._fenced[one] = (self.clocks.released(np.array([one]), now)[0], scope)
+    def fence(self, instance: Array, lanes: Array, scope: int, now: int) -> None:
+        """Sets of lanes execute a fence: what their relaxed reads found is acquired, what comes after hands it on."""
+        for one, bits in zip(instance.tolist(), lanes.tolist(), strict=True):
+            warp, chosen = np.array([one]), np.array([bits])
+            for row in list(self._pending.of_any(one, bits)):
+                self.clocks.acquire(warp, row[None], chosen)
+            fences = self._fenced.setdefault(one, {})
+            for covered in [b for b in fences if not b & ~bits]:
+                del fences[covered]
+            fences[bits] = self.clocks.released(warp, now, chosen)[0], scope
+
+    def fence_init(self, instance: Array, lanes: Array, time: Array) -> None:
+        """Warps execute `fence.mbarrier_init`: what they initialised up to a time is handed on."""
+        for one, bits, when in zip(instance.tolist(), lanes.tolist(), time.tolist(), strict=True):
+            row = np.zeros((2, self.clocks.columns), np.int32)
+            row[:, one] = when
+            fences = self._fenced.setdefault(one, {})
+            known, scope = fences.get(bits, (row, GPU_SCOPE - 1))
+            fences[bits] = joined(known, row), scope
+
+    def handed(self, instance: Array, lanes: Array) -> Array:
+        """What relaxed arrivals of sets of lanes hand on: what they knew at their last fence, rows (n, 2, columns)."""
+        rows = np.zeros((len(instance), 2, self.clocks.columns), np.int32)
+        for index, (one, bits) in enumerate(zip(instance.tolist(), lanes.tolist(), strict=True)):
+            for held, (row, _) in self._fenced.get(one, {}).items():
+                if held & bits:
+                    join(rows[index], row)
+        return rows
+
+    def find(self, instance: Array, lanes: Array, rows: Array) -> None:
+        """Relaxed waits of sets of lanes find rows, which their next fence acquires."""
+        for one, bits, row in zip(instance.tolist(), lanes.tolist(), rows, strict=True):
+            self._pending.add(one, bits, row)
 
     def access(
-        self, places: Places, instance: Array, cells: Array, order: Order, reads: bool, writes: bool, now: int
-    ) -> None:
-        """Strong accesses of warps (n,) at units (n,): acquires first, then releases."""
+        self, places: Places, instance: Array, lane: Array, cells: Array, order: Order, reads: bool, writes: bool,
+        now: int,
+    ) -> None:  # fmt: skip
+        """Strong accesses of lanes of warps (n,) at units (n,): acquires first, then releases."""
         if reads:
-            self._acquire(places, instance, cells, order)
+            self._acquire(places, instance, lane, cells, order)
         if writes and (order.releases or self._fenced):
-            self._release(places, instance, cells, order, reads, now)
+            self._release(places, instance, lane, cells, order, reads, now)
 
-    def _acquire(self, places: Places, instance: Array, cells: Array, order: Order) -> None:
+    def _acquire(self, places: Places, instance: Array, lane: Array, cells: Array, order: Order) -> None:
         found = places.of_cell[cells]
-        if not found.any():
+        some = found != 0
+        if not some.any():
             return
-        for one, index in np.unique(np.stack((instance, found), axis=1), axis=0).tolist():
+        for one, index, bits in _by_lanes(instance[some], found[some], lane[some]):
             snapshot = places.snapshots[index]
             if snapshot is None or not self._reaches(snapshot, one):
                 continue
             row = self._translated(snapshot)
             if order.acquires:
-                self.clocks.acquire(np.array([one]), row[None])
-                continue
-            self._pending[one] = _joined(self._pending.get(one), row)
+                self.clocks.acquire(np.array([one]), row[None], np.array([bits]))
+            else:
+                self._pending.add(one, bits, row)
 
     def _reaches(self, snapshot: _Snapshot, instance: int) -> bool:
         return snapshot.scope >= GPU_SCOPE - 1 or snapshot.cta in (_ANY_CTA, instance % self.ctas)
@@ -95,49 +125,53 @@ class Releases:
         row[:, self.clocks.past] = snapshot.time
         return row
 
-    def _release(self, places: Places, instance: Array, cells: Array, order: Order, keeps: bool, now: int) -> None:
-        pairs = np.unique(np.stack((cells, instance), axis=1), axis=0)
-        releasing = np.array([order.releases or i in self._fenced for i in pairs[:, 1].tolist()])
-        pairs = pairs[releasing]
-        if not len(pairs):
+    def _release(
+        self, places: Places, instance: Array, lane: Array, cells: Array, order: Order, keeps: bool, now: int
+    ) -> None:
+        handed = [
+            (cell, one, *found)
+            for cell, one, bits in _by_lanes(cells, instance, lane)
+            if (found := self._row(one, bits, order, now)) is not None
+        ]
+        if len(handed) > _MAX_EXACT_PLACES:
+            self._release_together(places, handed, now)
             return
-        if len(pairs) > _MAX_EXACT_PLACES:
-            self._release_together(places, pairs, order, now)
-            return
-        for cell, one in pairs.tolist():
-            row, scope = self._row(one, order, now)
+        for cell, one, row, scope in handed:
             before = places.snapshots[places.of_cell[cell]] if keeps else None
             if before is not None:
-                row = _joined(row, self._translated(before))
-                scope = max(scope, before.scope)
+                row, scope = joined(row, self._translated(before)), max(scope, before.scope)
             places.of_cell[cell] = len(places.snapshots)
             places.snapshots.append(_Snapshot(row, self.clocks.start, now, one % self.ctas, scope))
 
-    def _release_together(self, places: Places, pairs: Array, order: Order, now: int) -> None:
-        rows = [self._row(one, order, now) for one in np.unique(pairs[:, 1]).tolist()]
-        row = rows[0][0]
-        for other, _ in rows[1:]:
-            row = _joined(row, other)
-        for index in np.unique(places.of_cell[pairs[:, 0]]).tolist():
+    def _release_together(self, places: Places, handed: list[tuple[int, int, Array, int]], now: int) -> None:
+        cells = np.array([cell for cell, *_ in handed])
+        row = handed[0][2]
+        for _, _, other, _ in handed[1:]:
+            row = joined(row, other)
+        for index in np.unique(places.of_cell[cells]).tolist():
             before = places.snapshots[index]
             if before is not None:
-                row = _joined(row, self._translated(before))
-        places.of_cell[pairs[:, 0]] = len(places.snapshots)
-        places.snapshots.append(_Snapshot(row, self.clocks.start, now, _ANY_CTA, rows[0][1]))
+                row = joined(row, self._translated(before))
+        places.of_cell[cells] = len(places.snapshots)
+        places.snapshots.append(_Snapshot(row, self.clocks.start, now, _ANY_CTA, handed[0][3]))
 
-    def _row(self, instance: int, order: Order, now: int) -> tuple[Array, int]:
-        fenced, scope = self._fenced.get(instance, (None, 0))
+    def _row(self, instance: int, lanes: int, order: Order, now: int) -> tuple[Array, int] | None:
+        """What lanes hand on and its scope; None where they have neither released nor fenced."""
         if order.releases:
-            return self.clocks.released(np.array([instance]), now)[0], order.scope
-        assert fenced is not None
-        return fenced, min(scope, order.scope)
+            return self.clocks.released(np.array([instance]), now, np.array([lanes]))[0], order.scope
+        fences = [fence for bits, fence in self._fenced.get(instance, {}).items() if bits & lanes]
+        if not fences:
+            return None
+        row, scope = fences[0]
+        for other, its_scope in fences[1:]:
+            row, scope = joined(row, other), max(scope, its_scope)
+        return row, min(scope, order.scope)
 
 
-def _joined(first: Array | None, second: Array) -> Array:
-    """A new row that is the join of two, as wide as the wider."""
-    if first is None:
-        return second.copy()
-    wide, narrow = (first, second) if first.shape[-1] >= second.shape[-1] else (second, first)
-    row = wide.copy()
-    join(row, narrow)
-    return row
+def _by_lanes(first: Array, second: Array, lane: Array) -> Iterator[tuple[int, int, int]]:
+    """The distinct pairs of two arrays (n,), with the set of lanes of each: (first, second, lanes)."""
+    pairs, which = np.unique(np.stack((first, second), axis=1), axis=0, return_inverse=True)
+    lanes = np.zeros(len(pairs), np.int64)
+    np.bitwise_or.at(lanes, which.reshape(-1), bit_of(lane))
+    for (one, other), bits in zip(pairs.tolist(), lanes.tolist(), strict=True):
+        yield int(one), int(other), int(bits)

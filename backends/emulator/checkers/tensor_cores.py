@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.conflicts import Actors, Conflicts
+from backends.emulator.checkers.lanes import bit_of, bits_of
 from backends.emulator.checkers.phases import Phases
 from backends.emulator.checkers.shadow import ALL_LANES, SharedShadow
 from backends.emulator.checkers.undefined import UndefinedValues
@@ -54,8 +55,10 @@ class TensorCoreAccesses:
         """Products, copies, loads, stores, waits and commits."""
         mask = front.full_mask() if lanes is None else lanes
         if name in _WAITS:
-            instance = front.indices()[mask.any(axis=1)]
-            self.clocks.learn(instance, self.clocks.column(_WAITS[name], instance), self.conflicts.log.now)
+            rows = mask.any(axis=1)
+            instance = front.indices()[rows]
+            column = self.clocks.column(_WAITS[name], instance)
+            self.clocks.learn(instance, bits_of(mask[rows]), column, self.conflicts.log.now)
             return
         handlers: dict[type, Any] = {
             Issued: self._multiply, CopyIn: self._copy, Arrival: self._commit, Load: self._move, Store: self._move,
@@ -69,14 +72,15 @@ class TensorCoreAccesses:
     def _multiply(self, front: Front, lanes: Mask, issued: Issued) -> None:
         """Reads A and B, reads (where it accumulates) and writes D."""
         time = self.conflicts.log.add(self.batch.site)
-        instance = front.indices()[np.nonzero(lanes)[0]]
+        warp, lane = np.nonzero(lanes)
+        instance = front.indices()[warp]
         product, what = issued.product, issued.product.instruction
         share = issued.ctas.shape[1]
         sides = [] if product.form.a_in_cells else [(product.a, what.m // share, what.a_type, what.transpose_a)]
         sides.append((product.b, what.n // share, what.b_type, what.transpose_b))
         for position in range(share):
             ctas = issued.ctas[:, position]
-            who = self._engine(instance)
+            who = self._engine(instance, lane)
             for word, rows, kind, transposed in sides:
                 size = elements_dtype(kind).itemsize
                 self._read_tile(who, ctas, word, rows, what.k * size, size, not transposed, time)
@@ -110,24 +114,26 @@ class TensorCoreAccesses:
 
     def _copy(self, front: Front, lanes: Mask, copy: CopyIn) -> None:
         time = self.conflicts.log.add(self.batch.site)
-        instance = front.indices()[np.nonzero(lanes)[0]]
-        instance = np.repeat(instance, max(len(copy.ctas) // max(len(instance), 1), 1))
-        who, layout = self._engine(instance), copy.layout
+        warp, lane = np.nonzero(lanes)
+        repeats = max(len(copy.ctas) // max(len(warp), 1), 1)
+        instance = np.repeat(front.indices()[warp], repeats)
+        who, layout = self._engine(instance, np.repeat(lane, repeats)), copy.layout
         self._read_tile(who, copy.ctas, copy.descriptor, layout.rows, layout.row_bytes, 1, True, time)
         reached = [lane for part in layout.lanes for lane in part]
         cells = _cells(copy.ctas, reached, copy.column, layout.row_bytes // 4)
         self.conflicts.write(self.cells, who, cells, time)
 
     def _commit(self, front: Front, lanes: Mask, arrival: Arrival) -> None:
-        instance = front.indices()[np.nonzero(lanes)[0]]
-        instance = np.repeat(instance, max(len(arrival.words) // max(len(instance), 1), 1))
-        rows = self.clocks.released(instance, self.conflicts.log.now)
+        warp, lane = np.nonzero(lanes)
+        repeats = max(len(arrival.words) // max(len(warp), 1), 1)
+        instance = np.repeat(front.indices()[warp], repeats)
+        rows = self.clocks.released(instance, self.conflicts.log.now, bit_of(np.repeat(lane, repeats)))
         rows[np.arange(len(rows)), 0, self.clocks.column("tcgen05", instance)] = self.conflicts.log.now
         self.phases.arrive(arrival.words, rows)
 
-    def _engine(self, instance: Array) -> Actors:
+    def _engine(self, instance: Array, lane: Array) -> Actors:
         agent = self.clocks.column("tcgen05", instance)
-        return Actors(instance, agent, np.full(len(instance), ALL_LANES), is_async=True)
+        return Actors(instance, agent, np.full(len(instance), ALL_LANES), is_async=True, issuers=bit_of(lane))
 
     # What warps issue
 

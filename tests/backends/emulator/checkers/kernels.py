@@ -42,17 +42,19 @@ class Example:
     edits: tuple[tuple[str, str, str], ...]
     threads: int = 64
     ctas: int = 1
+    cluster: int = 1
 
 
 def run(
-    body: str, threads: int = 64, ctas: int = 1, completion: str = "late", checks: tuple[str, ...] = CHECKS
-) -> LaunchResult:
+    body: str, threads: int = 64, ctas: int = 1, completion: str = "late", checks: tuple[str, ...] = CHECKS,
+    cluster: int = 1,
+) -> LaunchResult:  # fmt: skip
     """Launch a body on two buffers of 64 KiB, `a` written with ones and `b` never written."""
     device = Emulator(Settings(completion=completion, checks=frozenset(checks), time_limit_s=20.0))
     kernel = device.load(f"{_HEAD}{body}\nret;\n}}\n")
     a, b = device.allocate(1 << 16, "a"), device.allocate(1 << 16, "b")
     device.write(a, np.ones(1 << 14, np.uint32))
-    return device.launch(kernel, LaunchConfig((ctas, 1, 1), (threads, 1, 1)), [a, b])
+    return device.launch(kernel, LaunchConfig((ctas, 1, 1), (threads, 1, 1), cluster=(cluster, 1, 1)), [a, b])
 
 
 _INIT_BARRIER = """
@@ -334,5 +336,127 @@ END:
             ("setp.lt.u32 %p3, %r0, 32;", "setp.lt.u32 %p3, %r13, 0;", "uninitialised"),
         ),
         threads=32,
+    ),
+    Example(
+        "one lane waits for a flag",
+        """
+mul.wide.u32 %d2, %r0, 4;
+and.b32 %r5, %r0, 31;
+setp.gt.u32 %p2, %r0, 31;
+@%p2 bra READ;
+add.s64 %d3, %d1, %d2;
+st.global.b32 [%d3], %r0;
+bar.warp.sync 0xffffffff;
+mov.b32 %r6, 7;
+@%p0 st.release.gpu.global.b32 [%d0], %r6;
+bra END;
+READ:
+setp.ne.u32 %p3, %r5, 0;
+@%p3 bra MEET;
+SPIN:
+ld.acquire.gpu.global.b32 %r6, [%d0];
+setp.ne.u32 %p4, %r6, 7;
+@%p4 bra SPIN;
+MEET:
+bar.warp.sync 0xffffffff;
+add.s64 %d3, %d1, %d2;
+ld.global.b32 %r7, [%d3-128];
+END:
+""",
+        (
+            ("MEET:\nbar.warp.sync 0xffffffff;", "MEET:", "read-after-write"),
+            ("st.release.gpu", "st.relaxed.gpu", "read-after-write"),
+            ("ld.acquire.gpu", "ld.relaxed.gpu", "read-after-write"),
+        ),
+    ),
+    Example(
+        "one lane waits for a copy",
+        _INIT_BARRIER
+        + """
+@%p0 mbarrier.arrive.expect_tx.shared.b64 _, [smem+4096], 128;
+@%p0 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [smem], [%d0], 128, [smem+4096];
+@!%p0 bra MEET;
+"""
+        + _WAIT
+        + """
+MEET:
+bar.warp.sync 0xffffffff;
+ld.shared.b32 %r6, [%r3];
+""",
+        (
+            ("MEET:\nbar.warp.sync 0xffffffff;", "MEET:", "read-after-write"),
+            ("fence.proxy.async;\n", "", "proxy-fence"),
+            ("fence.proxy.async;\n", "fence.proxy.tensormap::generic.release.gpu;\n", "proxy-fence"),
+        ),
+        threads=32,
+    ),
+    Example(
+        "arrival of every thread",
+        """
+@%p0 mbarrier.init.shared.b64 [smem+4096], 32;
+bar.sync 0;
+setp.gt.u32 %p2, %r0, 31;
+@%p2 bra WAIT;
+st.shared.b32 [%r3], %r0;
+mbarrier.arrive.release.cta.shared.b64 _, [smem+4096];
+bra END;
+"""
+        + _WAIT
+        + """
+ld.shared.b32 %r6, [%r3-128];
+END:
+""",
+        (
+            ("arrive.release.cta", "arrive.relaxed.cta", "read-after-write"),
+            ("try_wait.parity.shared", "try_wait.parity.relaxed.cta.shared", "read-after-write"),
+        ),
+    ),
+    Example(
+        "neighbour in the cluster",
+        """
+st.shared.b32 [%r3], %r0;
+barrier.cluster.arrive.release.aligned;
+barrier.cluster.wait.acquire.aligned;
+mov.u32 %r5, %cluster_ctarank;
+xor.b32 %r5, %r5, 1;
+mapa.shared::cluster.u32 %r6, %r3, %r5;
+ld.shared::cluster.b32 %r7, [%r6];
+barrier.cluster.arrive.aligned;
+barrier.cluster.wait.aligned;
+st.shared.b32 [%r3], %r7;
+""",
+        (
+            ("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;", "", "read-after-write"),
+            ("arrive.release.aligned", "arrive.relaxed.aligned", "read-after-write"),
+            ("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;", "", "write-after-read"),
+        ),
+        ctas=4,
+        cluster=2,
+    ),
+    Example(
+        "store to the neighbour in the cluster",
+        """
+@%p0 mbarrier.init.shared.b64 [smem+4096], 1;
+fence.mbarrier_init.release.cluster;
+barrier.cluster.arrive.relaxed.aligned;
+barrier.cluster.wait.acquire.aligned;
+@%p0 mbarrier.arrive.expect_tx.shared.b64 _, [smem+4096], 128;
+mov.u32 %r5, %cluster_ctarank;
+xor.b32 %r5, %r5, 1;
+mapa.shared::cluster.u32 %r6, %r3, %r5;
+add.u32 %r7, %r1, 4096;
+mapa.shared::cluster.u32 %r7, %r7, %r5;
+st.async.shared::cluster.mbarrier::complete_tx::bytes.u32 [%r6], %r0, [%r7];
+"""
+        + _WAIT
+        + """
+ld.shared.b32 %r8, [%r3];
+barrier.cluster.arrive.aligned;
+barrier.cluster.wait.aligned;
+""",
+        ((_WAIT, "", "read-after-write"), ("st.async", "@!%p0 st.async", "deadlock")),
+        threads=32,
+        ctas=4,
+        cluster=2,
     ),
 )  # fmt: skip
