@@ -76,8 +76,8 @@ class LaunchResult:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing at all was found wrong."""
-        return self.fault is None and not self.findings
+        """Whether nothing was found wrong; warnings may have been found."""
+        return self.fault is None and not any(f.is_error for f in self.findings)
 
 
 class Kernel(Protocol):

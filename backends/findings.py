@@ -37,7 +37,8 @@ class Finding:
 
     rule: a stable name such as `out-of-bounds` or `deadlock`. message: what happened, with the numbers.
     site: the instruction; other: the earlier instruction that it conflicts with, if there is one.
-    count: how many threads did the same at the same place.
+    count: how many threads did the same at the same place. severity: `error`, or `warning` for what leaves every result
+    right and need not fail a run.
     """
 
     rule: str
@@ -46,8 +47,15 @@ class Finding:
     thread: Thread | None = None
     other: Site | None = None
     count: int = 1
+    severity: str = "error"
+
+    @property
+    def is_error(self) -> bool:
+        """Whether a kernel with it is wrong."""
+        return self.severity == "error"
 
     def __str__(self) -> str:
         places = (("at", self.site), ("by", self.thread), ("other", self.other))
         where = "".join(f"\n  {word} {place}" for word, place in places if place)
-        return f"{self.rule}: {self.message}{where}"
+        kind = "" if self.is_error else f"{self.severity}: "
+        return f"{kind}{self.rule}: {self.message}{where}"

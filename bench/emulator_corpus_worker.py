@@ -169,8 +169,8 @@ def _times(record: LaunchRecord) -> dict[str, Any]:
 
 def _outcome(record: LaunchRecord, arguments: Any, wanted: Any) -> dict[str, Any]:
     line = _times(record)
-    if record.findings:
-        finding = record.findings[0]
+    finding = next((f for f in record.findings if f.is_error), None)
+    if finding is not None:
         return {**line, "status": "findings", "rule": finding.rule, "reason": finding.message}
     if wanted is None:
         return {**line, "status": "ran", "reason": "the interpreter has no results"}

@@ -62,7 +62,7 @@ def judged(prepared: Prepared, mutation: Mutation, completion: str, harmless: di
 
 def _rules(outcome: Outcome) -> tuple[str, ...]:
     """Findings, faults, refusals to load, at last the comparison of results; a spent budget finds nothing."""
-    found = [f.rule for f in outcome.findings]
+    found = [f.rule for f in outcome.findings if f.is_error]
     found += [_COMPARISON] if outcome.status == Status.WRONG_RESULT and not found else []
     if outcome.fault is not None and outcome.status not in (Status.TIMEOUT, Status.BUDGET_SPENT):
         found.append(outcome.fault.rule)

@@ -124,7 +124,7 @@ def _row(
 
 
 def _told(outcome: Outcome) -> tuple[str, ...]:
-    found = [f"{f.rule} ({f.site})" for f in (outcome.fault, *outcome.findings) if f is not None]
+    found = [f"{f.rule} ({f.site})" for f in (outcome.fault, *outcome.findings) if f is not None and f.is_error]
     found += [d.render() for d in outcome.diagnostics]
     return tuple(found + [f"{c.output}: error {c.error} of {c.tolerance}" for c in outcome.comparisons if not c.passed])
 

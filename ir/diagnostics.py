@@ -45,10 +45,10 @@ class Diagnostic:
     location: Location | None = None
     remedy: str = ""
 
-    def render(self) -> str:
+    def render(self, severity: str = "error") -> str:
         """Human form: place, message and rule, the source line with a caret where it is readable, the remedy."""
         place = f"{self.location}: " if self.location else ""
-        lines = [f"{place}error: {self.message} [{self.rule}]", *_excerpt(self.location)]
+        lines = [f"{place}{severity}: {self.message} [{self.rule}]", *_excerpt(self.location)]
         if self.remedy:
             lines.append(f"  help: {self.remedy}")
         return "\n".join(lines)

@@ -156,7 +156,8 @@ class _Launch:
         if result.fault is not None:
             return LIMITS.get(result.fault.rule, Status.FAULT), result, ()
         copies.copy_back()
-        return Status.FINDINGS if result.findings else Status.PASSED, result, ()
+        found = any(f.is_error for f in result.findings)
+        return Status.FINDINGS if found else Status.PASSED, result, ()
 
     def _compiled(self, arguments: Mapping[str, Any]) -> Compiled:
         given = {name: value for name, value in self.options.items() if value is not None}

@@ -66,7 +66,7 @@ def finding_text(finding: Finding) -> str:
     """A finding as a diagnostic at its source line, with the instruction, the threads and what it conflicts with."""
     site = finding.site
     place = (site.location or site.place) if site else None
-    lines = [Diagnostic(finding.rule, finding.message, place).render()]
+    lines = [Diagnostic(finding.rule, finding.message, place).render(finding.severity)]
     if site:
         lines.append(f"  at `{site.text}`, {site.place}")
     if finding.thread:

@@ -138,7 +138,8 @@ class TaskRun:
             return _outcome(self.case, status, fault=result.fault, **seen)
         comparisons, overwritten = self._comparisons(buffers), self._overwritten(buffers)
         wrong = overwritten or not all(c.passed for c in comparisons)
-        status = Status.WRONG_RESULT if wrong else Status.FINDINGS if result.findings else Status.PASSED
+        found = any(f.is_error for f in result.findings)
+        status = Status.WRONG_RESULT if wrong else Status.FINDINGS if found else Status.PASSED
         return _outcome(self.case, status, comparisons=comparisons, overwritten=overwritten, **seen)
 
     def _comparisons(self, buffers: Mapping[str, Buffer]) -> tuple[Comparison, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from backends.emulator.checkers.log import EventLog, Findings
 from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, Shadow, SharedShadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
 from backends.emulator.checkers.stored import Stored
-from backends.emulator.checkers.wording import Conflict, describe, place_of
+from backends.emulator.checkers.wording import ROUNDING, Conflict, describe, place_of
 from backends.emulator.spaces import WARP_LANES
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _EVERY_LANE = (1 << WARP_LANES) - 1
-Matters = Callable[[Array, Array], Array]
-"""Of (indices of accesses, indices of units in them): whether a conflict there matters."""
+
+
+@dataclass(frozen=True)
+class Matters:
+    """Of (indices of accesses, indices of units in them): where two values differ; whether all do in last bits only."""
+
+    differ: Callable[[Array, Array], Array]
+    is_rounding: Callable[[Array, Array], bool]
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Conflicts:
     ) -> None:
         """Accesses that write `cells` (n, units) at `time`; `stored`: the values, where they are known."""
         epochs = shadow.write[cells]
-        matters = stored.changes if stored else None
+        matters = Matters(stored.changes, stored.changes_last_bits) if stored else None
         self._compare("write-after-write", shadow, who, cells, epochs, ordered, matters)
         if isinstance(shadow, SharedShadow):
             self._compare_readers(shadow, who, cells, ordered)
@@ -235,10 +242,9 @@ class Conflicts:
         winner = shadow.write[cells]
         lost = winner != mine
         if lost.any():
-
-            def matters(access: Array, unit: Array) -> Array:
-                return stored.disagrees(access, unit, cells)
-
+            matters = Matters(
+                partial(stored.disagrees, cells=cells), partial(stored.disagrees_in_last_bits, cells=cells)
+            )
             self._report("write-after-write", shadow, who, cells, winner, lost, False, matters)
 
     # Reports
@@ -256,11 +262,15 @@ class Conflicts:
             site = self.log.sites[time]
             if ordered and self.orders[site].is_strong:
                 continue
+            told = rule
             if matters is not None:
-                chosen = chosen[matters(access[chosen], unit[chosen])]
+                chosen = chosen[matters.differ(access[chosen], unit[chosen])]
                 if not len(chosen):
                     continue
-            self._add(rule, shadow, who, cells, epochs, access[chosen], unit[chosen], site)
+                # Compilers let threads that hold the same value all store it, rounded as each has computed it.
+                if site == self.batch.site and matters.is_rounding(access[chosen], unit[chosen]):
+                    told = ROUNDING
+            self._add(told, shadow, who, cells, epochs, access[chosen], unit[chosen], site)
 
     def _add(
         self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, access: Array, unit: Array, site: int
@@ -275,4 +285,5 @@ class Conflicts:
         thread = self.batch.thread_at(conflict.instance, min(conflict.lane, WARP_LANES - 1))
         program = self.batch.program
         count = len(np.unique(access))
-        self.findings.add(rule, message, program.site(self.batch.site), thread, program.site(site), count)
+        severity = "warning" if rule == ROUNDING else "error"
+        self.findings.add(rule, message, program.site(self.batch.site), thread, program.site(site), count, severity)

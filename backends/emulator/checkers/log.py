@@ -39,7 +39,7 @@ class Findings:
 
     def add(
         self, rule: str, message: str, site: Site | None, thread: Thread | None = None, other: Site | None = None,
-        count: int = 1,
+        count: int = 1, severity: str = "error",
     ) -> None:  # fmt: skip
         """Add one, or count it where the same was found before."""
         key = _Key(rule, str(site), str(other))
@@ -47,7 +47,7 @@ class Findings:
         if known is not None:
             self._found[key] = replace(known, count=known.count + count)
             return
-        self._found[key] = Finding(rule, message, site, thread, other, count)
+        self._found[key] = Finding(rule, message, site, thread, other, count, severity)
 
     def discard(self, rules: frozenset[str]) -> None:
         """Forget findings of these rules."""

@@ -29,11 +29,14 @@ class Conflict:
     other_site: int
 
 
+# Two threads store, by one instruction, values that differ in their last bits: which of them stays is left to chance.
+ROUNDING = "rounding-race"
 _WORDS = {
     "read-after-write": ("written", "read"),
     "write-after-read": ("read", "overwritten"),
     "write-after-write": ("written", "overwritten"),
     "proxy-fence": ("written", "used"),
+    ROUNDING: ("written", "overwritten with a value that differs in its last bits"),
 }
 _ENGINES = {
     "cp.async": "cp.async", "wgmma": "wgmma", "bulk-read": "a bulk copy from shared memory",

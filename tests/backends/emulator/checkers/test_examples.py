@@ -37,3 +37,17 @@ def test_wrong_kernels_are_told(example: Example, old: str, new: str, rule: str,
         assert rules
     else:
         assert rule in rules
+
+
+@pytest.mark.parametrize(("bits", "rule"), [(1, "rounding-race"), (1 << 12, "write-after-write")])
+@pytest.mark.parametrize("threads", [32, 64])
+def test_stores_that_differ_in_their_last_bits_are_a_warning(bits: int, rule: str, threads: int) -> None:
+    body = f"mad.lo.u32 %r5, %r0, {bits}, 0x3f800000;\nst.shared.b32 [smem], %r5;\n"
+    result = run(body, threads)
+    assert {f.rule for f in result.findings} == {rule}
+    assert result.is_clean == (rule == "rounding-race")
+
+
+def test_stores_of_last_bits_by_two_instructions_are_an_error() -> None:
+    body = "mov.b32 %r5, 0x3f800000;\n@%p0 st.shared.b32 [smem], %r5;\n@!%p0 st.shared.b32 [smem], 0x3f800001;\n"
+    assert {f.rule for f in run(body).findings} == {"write-after-write"}
