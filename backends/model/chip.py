@@ -1,0 +1,126 @@
+"""From one SM to the whole chip: which CTAs an SM gets, what share of L2 and DRAM it has, waves, launch and tail.
+
+The busiest SM is simulated: it runs ceil(CTAs / SMs) CTAs, as many at once as fit, the next one when one ends. Of more
+than a few rounds, the first ones and the last are simulated and the others take what the last full round took. All SMs
+that have work share L2 and DRAM evenly. CTAs start no faster than the chip hands them out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from backends.model.matching.match import MatchedClass
+from backends.model.parameters import SmParameters
+from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, WarpTrace, simulate
+from backends.sass.function import Function
+
+# Rounds of CTAs that are simulated before the others are taken to be like the last of them.
+_ROUNDS = 2
+
+Cta = tuple[WarpTrace, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A launch in machine code: CTAs by class, the costs of accesses, and how many CTAs an SM holds at once."""
+
+    function: Function
+    classes: Sequence[MatchedClass]
+    costs: Mapping[int, MemoryCost]
+    resident: int
+    barriers: Mapping[int, BarrierUse]
+    shapes: Mapping[int, TensorShape]
+
+    @property
+    def ctas(self) -> int:
+        """CTAs of the grid."""
+        return round(sum(c.weight for c in self.classes))
+
+
+@dataclass(frozen=True)
+class ChipTime:
+    """Modelled time of a launch.
+
+    cycles: from the first CTA's start to the last one's end, on the busiest SM; launch_cycles: before it. sm: what was
+    simulated, `simulated_ctas` of the `sm_ctas` CTAs of that SM. scale: all cycles of the SM over those simulated.
+    active_sms: SMs that have work. waves: CTAs of the busiest SM over those that it holds at once.
+    """
+
+    cycles: float
+    launch_cycles: float
+    sm: SmResult
+    sm_ctas: int
+    simulated_ctas: int
+    resident: int
+    active_sms: int
+
+    @property
+    def total_cycles(self) -> float:
+        """Cycles of the launch, its start included."""
+        return self.cycles + self.launch_cycles
+
+    @property
+    def scale(self) -> float:
+        """Counts of the SM over those of the simulation."""
+        return self.sm_ctas / max(self.simulated_ctas, 1)
+
+    @property
+    def waves(self) -> float:
+        """Rounds of CTAs."""
+        return self.sm_ctas / self.resident
+
+
+def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTime:
+    """Simulate the busiest SM of a launch. Raises UserError as `simulate` does."""
+    sms = int(parameters.rate("sm_count"))
+    active = min(work.ctas, sms)
+    share = replace(parameters, overrides={**parameters.overrides, "sm_count": active})
+    count = math.ceil(work.ctas / sms)
+    resident = min(work.resident, count)
+    simulated = simulated_ctas(count, resident)
+    result = simulate(
+        work.function,
+        list(_dealt(work.classes, simulated)),
+        work.costs,
+        share,
+        resident=resident,
+        barriers=work.barriers,
+        shapes=work.shapes,
+        timeline=timeline,
+    )
+    rounds = (count - simulated) // resident
+    cycles = result.cycles + rounds * _round_cycles(result, resident)
+    handed_out = work.ctas * parameters.rate("cta_launch_ns") * 1e-3 * parameters.rate("clock_mhz")
+    launch = parameters.rate("launch_us") * parameters.rate("clock_mhz")
+    return ChipTime(max(cycles, handed_out), launch, result, count, simulated, resident, active)
+
+
+def simulated_ctas(count: int, resident: int) -> int:
+    """How many of an SM's CTAs are simulated: the first rounds, and the last one, which may not be full.
+
+    >>> simulated_ctas(3, 4), simulated_ctas(100, 4), simulated_ctas(103, 4)
+    (3, 8, 11)
+    """
+    first = _ROUNDS * resident
+    return count if count <= first else first + (count - first) % resident
+
+
+def _round_cycles(result: SmResult, resident: int) -> float:
+    """Cycles of the last full round: from where as many CTAs as fit had ended to where as many more had."""
+    ends = sorted(end for _start, end in result.ctas)
+    if len(ends) < 2 * resident:
+        return result.cycles
+    return ends[2 * resident - 1] - ends[resident - 1]
+
+
+def _dealt(classes: Sequence[MatchedClass], count: int) -> Iterator[Cta]:
+    """CTAs of one SM: of every class its share, spread evenly, by largest remainder."""
+    total = sum(c.weight for c in classes)
+    owed = [0.0] * len(classes)
+    for _ in range(count):
+        owed = [o + c.weight / total for o, c in zip(owed, classes, strict=True)]
+        chosen = max(range(len(classes)), key=lambda i: owed[i])
+        owed[chosen] -= 1.0
+        yield classes[chosen].warps

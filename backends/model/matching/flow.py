@@ -1,0 +1,95 @@
+"""How often each edge of the control-flow graph of machine code was taken, from the counts of a few instructions.
+
+What enters a block leaves it, a loop turns only if it was entered, and the anchors' counts should come out: an integer
+program over the edges. First the weighted sum of deviations is as small as it can be, then the number of instructions
+executed: of an unrolled loop and its remainder, the unrolled one is preferred, as the assembler's code does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ortools.sat.python import cp_model
+
+from backends.model.matching.anchors import Anchor
+from backends.sass.function import Function
+
+Edge = tuple[int, int]
+ENTRY = EXIT = -1
+# Entering a block counts as an instruction, so that of two ways with the same instructions the straighter one is taken.
+_ENTERING = 1
+# One instruction that deviates outweighs so many that are executed besides.
+_DEVIATION = 1000
+_LEAST_TURNS = 1 << 12
+_DETERMINISTIC_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Executions of each edge by one warp, (ENTRY, first block) and (last block, EXIT) among them.
+
+    deviation: the sum over anchors of counts that could not be met; total: of the anchors' counts.
+    """
+
+    edges: Mapping[Edge, int]
+    deviation: int
+    total: int
+
+    def of_block(self, block: int) -> int:
+        """How often a block was entered."""
+        return sum(count for (_source, target), count in self.edges.items() if target == block)
+
+
+def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
+    """The best flow, None where the solver ended with none (a graph that has no path from its entry to an exit)."""
+    model = cp_model.CpModel()
+    most = max([_LEAST_TURNS, *(a.count for a in anchors)]) * 4
+    edges = {edge: model.new_int_var(0, most, f"{edge[0]}_{edge[1]}") for edge in _edges(function)}
+    blocks = {b.number: sum(v for (_s, t), v in edges.items() if t == b.number) for b in function.blocks}
+    for block in function.blocks:
+        model.add(blocks[block.number] == sum(v for (s, _t), v in edges.items() if s == block.number))
+    model.add(edges[ENTRY, function.blocks[0].number] == 1)
+    _no_loop_unentered(model, function, edges, most)
+    deviations = [_deviation(model, anchor, blocks, most) for anchor in anchors]
+    executed = sum(blocks[b.number] * (b.last - b.first + _ENTERING) for b in function.blocks)
+    model.minimize(_DEVIATION * sum(a.weight * d for a, d in zip(anchors, deviations, strict=True)) + executed)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.max_deterministic_time = _DETERMINISTIC_SECONDS
+    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return None
+    taken = {edge: count for edge, variable in edges.items() if (count := solver.value(variable))}
+    return Flow(taken, sum(map(solver.value, deviations)), sum(a.count for a in anchors))
+
+
+def _edges(function: Function) -> list[Edge]:
+    inner = [(block.number, successor) for block in function.blocks for successor in block.successors]
+    ends = [(block.number, EXIT) for block in function.blocks if leaves(function, block.number)]
+    return [(ENTRY, function.blocks[0].number), *inner, *ends]
+
+
+def leaves(function: Function, block: int) -> bool:
+    """Whether a warp may end in a block: it ends with EXIT, or nothing follows it."""
+    it = function.blocks[block]
+    return not it.successors or function.instructions[it.last - 1].opcode == "EXIT"
+
+
+def _no_loop_unentered(
+    model: cp_model.CpModel, function: Function, edges: Mapping[Edge, cp_model.IntVar], most: int
+) -> None:
+    for loop in function.loops:
+        back = [v for (s, t), v in edges.items() if t == loop.header and s in loop.blocks]
+        entering = [v for (s, t), v in edges.items() if t == loop.header and s not in loop.blocks]
+        model.add(sum(back) <= most * sum(entering))
+
+
+def _deviation(
+    model: cp_model.CpModel, anchor: Anchor, blocks: Mapping[int, cp_model.LinearExprT], most: int
+) -> cp_model.IntVar:
+    seen = sum(n * blocks[block] for block, n in anchor.blocks.items())
+    deviation = model.new_int_var(0, most * sum(anchor.blocks.values()), "")
+    model.add(deviation >= anchor.count - seen)
+    if not anchor.may_exceed:
+        model.add(deviation >= seen - anchor.count)
+    return deviation

@@ -1,0 +1,196 @@
+"""The path of one warp through machine code, as runs of blocks and repeated loops, from how often each edge was taken.
+
+Counts do not say in which order a loop's iterations differed: iterations that took the same path are put side by side,
+and the iterations of an inner loop are spread evenly over the times it was entered.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from backends.model.matching.flow import ENTRY, EXIT, Flow
+from backends.model.sm.trace import Repeat, Run, Step, WarpTrace
+from backends.sass.function import Function
+
+# A node of a region: a block, or a loop that lies in the region as a whole.
+_Node = tuple[str, int]
+_START, _BACK, _OUT = ("start", 0), ("back", 0), ("out", 0)
+_FUNCTION = None
+# A piece of a walk, and how often in a row it is walked.
+_Segment = tuple[WarpTrace, int]
+
+
+@dataclass(frozen=True)
+class _Path:
+    nodes: tuple[_Node, ...]
+    times: int
+    turns: bool
+
+
+def build_trace(function: Function, flow: Flow) -> WarpTrace:
+    """The trace of the warp whose flow this is."""
+    (trace, _once), *_others = _Tracer(function, flow).walks(_FUNCTION, 1)
+    return trace
+
+
+class _Tracer:
+    def __init__(self, function: Function, flow: Flow) -> None:
+        self.function = function
+        self.flow = flow
+        self.innermost: dict[int, int | None] = defaultdict(lambda: _FUNCTION)
+        for number in sorted(range(len(function.loops)), key=lambda n: -len(function.loops[n].blocks)):
+            self.innermost |= dict.fromkeys(function.loops[number].blocks, number)
+
+    def walks(self, region: int | None, entries: int) -> list[_Segment]:
+        """`entries` walks through a region, those that are alike together; the multiplicities sum to `entries`."""
+        paths = _paths(self._graph(region))
+        queues = {loop: _Queue(self.walks(loop, n)) for loop, n in _passes(paths).items()}
+        turning = [segment for path in paths if path.turns for segment in _expanded(path, queues)]
+        leaving = [segment for path in paths if not path.turns for segment in _expanded(path, queues)]
+        shared = _shared_out(turning, leaving or [((), entries)], entries)
+        return [(_joined(turns, last), n) for turns, last, n in shared]
+
+    def _graph(self, region: int | None) -> dict[_Node, dict[_Node, int]]:
+        graph: dict[_Node, dict[_Node, int]] = defaultdict(lambda: defaultdict(int))
+        for source, target, count in self._edges(region):
+            if source != target:
+                graph[source][target] += count
+        return graph
+
+    def _edges(self, region: int | None) -> Iterator[tuple[_Node, _Node, int]]:
+        inside = None if region is _FUNCTION else self.function.loops[region].blocks
+        header = None if region is _FUNCTION else self.function.loops[region].header
+        for (source, target), count in self.flow.edges.items():
+            came_in = inside is None or source in inside
+            if not came_in:
+                if target == header:
+                    yield _START, self._node(region, target), count
+                continue
+            start = _START if source == ENTRY else self._node(region, source)
+            if target == header:
+                yield start, _BACK, count
+            elif target == EXIT or (inside is not None and target not in inside):
+                yield start, _OUT, count
+            else:
+                yield start, self._node(region, target), count
+
+    def _node(self, region: int | None, block: int) -> _Node:
+        loop = self.innermost[block]
+        if loop == region:
+            return "block", block
+        while loop is not None and self.function.loops[loop].parent != region:
+            loop = self.function.loops[loop].parent
+        return ("block", block) if loop is None else ("loop", loop)
+
+
+def _paths(graph: Mapping[_Node, dict[_Node, int]]) -> list[_Path]:
+    """Paths from the start, or around a loop, to where a walk ends; each edge is in as many as its count.
+
+    The start's count is that of entries alone: a loop's other iterations start at the same node.
+    """
+    left = {source: dict(targets) for source, targets in graph.items()}
+    first = next(iter(left.get(_START, {})), None)
+    found: list[_Path] = []
+    while first is not None and (path := _widest(left, first)):
+        times = min(left[s][t] for s, t in path)
+        for source, target in path:
+            left[source][target] -= times
+        nodes = tuple(source for source, _target in path)
+        found.append(_Path(nodes, times, path[-1][1] == _BACK))
+    return found
+
+
+def _widest(left: Mapping[_Node, Mapping[_Node, int]], first: _Node) -> list[tuple[_Node, _Node]]:
+    """The path that follows the most taken edge from each node; none where nothing is left."""
+    path: list[tuple[_Node, _Node]] = []
+    node, seen = first, {first}
+    while node not in (_BACK, _OUT):
+        onward = {t: n for t, n in left.get(node, {}).items() if n and t not in seen}
+        if not onward:
+            return path
+        target = max(onward, key=lambda t: (onward[t], t))
+        path.append((node, target))
+        seen.add(target)
+        node = target
+    return path
+
+
+def _passes(paths: Sequence[_Path]) -> dict[int, int]:
+    """How often each inner loop is entered."""
+    found: dict[int, int] = defaultdict(int)
+    for path in paths:
+        for kind, number in path.nodes:
+            if kind == "loop":
+                found[number] += path.times
+    return dict(found)
+
+
+class _Queue:
+    """Segments that are taken from the front, in parts."""
+
+    def __init__(self, segments: Sequence[_Segment]) -> None:
+        self.segments = list(segments)
+
+    def front(self) -> tuple[WarpTrace, int]:
+        """The first segment; one that never ends where all have been taken."""
+        return self.segments[0] if self.segments else ((), 1 << 62)
+
+    def take(self, times: int) -> None:
+        """Use up part of the first segment."""
+        if not self.segments:
+            return
+        trace, n = self.segments[0]
+        self.segments[:1] = [(trace, n - times)] if n > times else []
+
+
+def _expanded(path: _Path, queues: Mapping[int, _Queue]) -> Iterator[_Segment]:
+    """The walks of a path, inner loops in place of their nodes."""
+    loops = [number for kind, number in path.nodes if kind == "loop"]
+    left = path.times
+    while left:
+        fronts = {loop: queues[loop].front() for loop in loops}
+        times = min([left, *(n for _trace, n in fronts.values())])
+        steps: list[Step] = []
+        for kind, number in path.nodes:
+            steps.extend(fronts[number][0] if kind == "loop" else (Run((number,)),))
+        for loop in loops:
+            queues[loop].take(times)
+        left -= times
+        yield _merged(steps), times
+
+
+def _shared_out(
+    turning: Sequence[_Segment], leaving: Sequence[_Segment], entries: int
+) -> Iterator[tuple[list[_Segment], WarpTrace, int]]:
+    """Iterations shared out evenly over entries: (iterations, last iteration, number of entries that are so)."""
+    rest = [times % entries for _trace, times in turning]
+    more = round(sum(rest) / max(sum(map(bool, rest)), 1))
+    for last, times in leaving:
+        high = min(more, times)
+        more -= high
+        for extra, n in ((1, high), (0, times - high)):
+            if n:
+                yield [(t, m // entries + (extra if m % entries else 0)) for t, m in turning], last, n
+
+
+def _joined(turns: Sequence[_Segment], last: WarpTrace) -> WarpTrace:
+    """One entry into a loop: its iterations, and the last one with them if it took the same way."""
+    segments = [(trace, n) for trace, n in turns if n]
+    if segments and segments[-1][0] == last:
+        segments[-1] = (last, segments[-1][1] + 1)
+    elif last:
+        segments.append((last, 1))
+    return _merged([step for trace, n in segments for step in (trace if n == 1 else (Repeat(trace, n),))])
+
+
+def _merged(steps: Sequence[Step]) -> WarpTrace:
+    """Neighbouring runs as one."""
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, Run) and found and isinstance(found[-1], Run):
+            found[-1] = Run(found[-1].blocks + step.blocks)
+        else:
+            found.append(step)
+    return tuple(found)
