@@ -27,13 +27,13 @@ Array = NDArray[Any]
 _LOCAL_SECTORS = 1 << 45
 LIMIT_LINES = 1 << 18
 """Accesses to lines that are kept of one wave."""
-_PAST_L1 = frozenset(["cg", "cv", "volatile", "relaxed", "acquire", "mmio"])
+PAST_L1 = frozenset(["cg", "cv", "volatile", "relaxed", "acquire", "mmio"])
 CACHE_COLUMNS = (
     "l1_sectors", "l1_load_hits", "l1_store_hits", "l2_read_sectors", "l2_read_hits", "l2_write_sectors",
     "l2_write_hits", "l2_atomic_sectors", "l2_atomic_hits", "dram_read_sectors",
 )  # fmt: skip
 LOAD, STORE, ATOMIC = range(3)
-_KINDS = {"load": LOAD, "store": STORE, "atomic": ATOMIC}
+KINDS = {"load": LOAD, "store": STORE, "atomic": ATOMIC}
 _LINE_SHIFT = SECTORS_PER_LINE.bit_length() - 1
 _NAMES = ("read", "write", "atomic")
 
@@ -60,7 +60,7 @@ class Stream:
     """Collects accesses, and counts hits by instruction in `columns`, each (instructions,)."""
 
     def __init__(self, opcodes: Sequence[tuple[str, ...]], sizes: CacheSizes, limit: int = LIMIT_LINES) -> None:
-        self.past_l1 = [bool(_PAST_L1.intersection(parts)) for parts in opcodes]
+        self.past_l1 = [bool(PAST_L1.intersection(parts)) for parts in opcodes]
         self.columns = {name: np.zeros(len(opcodes)) for name in CACHE_COLUMNS}
         self.sizes = sizes
         self.limit = limit
@@ -71,7 +71,7 @@ class Stream:
         self._chunks: list[_Chunk] = []
         self._kept = 0
         self._ctas = 0
-        self._sectors = np.zeros((len(_KINDS), len(opcodes)))
+        self._sectors = np.zeros((len(KINDS), len(opcodes)))
 
     @property
     def is_sampled(self) -> bool:
@@ -88,7 +88,7 @@ class Stream:
         if not len(sectors):
             return
         is_lsu = space != "tma" and kind != "atomic"
-        self._sectors[_KINDS[kind], site] += len(sectors)
+        self._sectors[KINDS[kind], site] += len(sectors)
         self.columns["l1_sectors"][site] += len(sectors) * is_lsu
         numbers = sectors + _LOCAL_SECTORS if space == "local" else sectors
         if self.is_sampled:
@@ -97,7 +97,7 @@ class Stream:
         if len(numbers):
             lines, masks, first = _by_line(numbers, requests)
             uses_l1 = is_lsu and not self.past_l1[site]
-            self._keep(_Chunk(step, site, _KINDS[kind], uses_l1, lines, masks, ctas[first]))
+            self._keep(_Chunk(step, site, KINDS[kind], uses_l1, lines, masks, ctas[first]))
 
     def _keep(self, chunk: _Chunk) -> None:
         self._chunks.append(chunk)

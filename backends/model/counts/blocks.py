@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backends.emulator.fronts import Front
@@ -27,17 +28,38 @@ class Plan(Protocol):
 
 @dataclass(frozen=True)
 class SlicedBlocks:
-    """The two forms of all blocks of a program."""
+    """The forms of all blocks of a program: light; with every access; with those that may be to global memory."""
 
-    light: tuple[Block, ...]
-    watched: tuple[Block, ...]
+    sliced: Slice
+    addresses: Mapping[str, int]
 
-    def under(self, plan: Plan) -> tuple[Block, ...]:
+    @cached_property
+    def light(self) -> tuple[Block, ...]:
+        """What must run even where nobody watches."""
+        return self._blocks(frozenset())
+
+    @cached_property
+    def watched(self) -> tuple[Block, ...]:
+        """With every access."""
+        return self._blocks(self.sliced.accesses - self.sliced.kept)
+
+    @cached_property
+    def streamed(self) -> tuple[Block, ...]:
+        """With the accesses that may leave the SM."""
+        muted = self.sliced.accesses - self.sliced.kept
+        return self._blocks(frozenset(i for i in muted if _leaves_the_sm(self.sliced, i)))
+
+    def under(self, plan: Plan, streamed: bool = False) -> tuple[Block, ...]:
         """Blocks of which those executions are watched that the plan wants."""
-        pairs = zip(self.light, self.watched, strict=True)
-        blocks: Any = tuple(PlannedBlock(light.number, light, watched, plan) for light, watched in pairs)
+        pairs = zip(self.light, self.streamed if streamed else self.watched, strict=True)
+        # A batch keeps the views of registers that a block gets by the block's number: the two forms need two numbers.
+        blocks: Any = tuple(PlannedBlock(a.number, a, replace(b, number=~b.number), plan) for a, b in pairs)
         found: tuple[Block, ...] = blocks
         return found
+
+    def _blocks(self, muted: frozenset[int]) -> tuple[Block, ...]:
+        run = self.sliced.needed(muted)
+        return tuple(_block(self.sliced, n, self.addresses, r, muted) for n, r in enumerate(run))
 
 
 @dataclass(frozen=True)
@@ -70,14 +92,9 @@ class PlannedBlock:
         return self.watched.run(batch, front)
 
 
-def translate_slice(sliced: Slice, addresses: Mapping[str, int]) -> SlicedBlocks:
-    """Both forms of all blocks; raises UserError for an instruction of the slice that is not implemented."""
-    numbers = range(len(sliced.program.blocks))
-    muted = sliced.accesses - sliced.kept
-    light = tuple(_block(sliced, n, addresses, sliced.light[n], frozenset()) for n in numbers)
-    # A batch keeps the views of registers that a block gets by the block's number: the two forms need two numbers.
-    watched = tuple(replace(_block(sliced, n, addresses, sliced.kept, muted), number=~n) for n in numbers)
-    return SlicedBlocks(light, watched)
+def _leaves_the_sm(sliced: Slice, index: int) -> bool:
+    """Whether an access may be to global or local memory; a copy to shared memory reads it."""
+    return sliced.roles[index].space != "shared" or sliced.program.instructions[index].base == "cp"
 
 
 @dataclass

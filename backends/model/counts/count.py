@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.compilers.artifact import Compiled
-from backends.emulator.counters.sizes import CacheSizes, cache_sizes
+from backends.emulator.counters.sectors import SECTOR_BYTES
+from backends.emulator.counters.sizes import CacheSizes
 from backends.emulator.counters.watch import Watched
+from backends.model.counts.caching import Cached, Caching
 from backends.model.counts.classes import Found, Labels, at_random, every, find_classes
 from backends.model.counts.launch import Launch, task_launch
 from backends.model.counts.recorder import Lines, Strata
 from backends.model.counts.result import Column, CtaClass, KernelCounts, MemoryCounts
+from backends.model.counts.sizes import launch_sizes
 from backends.model.counts.units import Units
 from ir.machine import Machine
 from ir.task import Sizes, Task
@@ -66,7 +69,16 @@ class _Counting:
         classes = self._classes(found)
         classed_s = time.monotonic()
         memory = self._memory(found)
-        sizes: CacheSizes = cache_sizes(self.machine, geometry)
+        measured_s = time.monotonic()
+        sizes = launch_sizes(launch, self.machine)
+        cached = self._cached(found, memory, sizes)
+        reuse = cached.reuse
+        memory = replace(
+            memory,
+            l1_hit_share=np.nan_to_num(reuse.l1_hits),
+            l2_hit_share=np.nan_to_num(reuse.l2_hits),
+            l2_sectors=memory.sectors * np.where(np.isnan(reuse.onward), 1.0, reuse.onward),
+        )
         program = launch.loaded.program
         return KernelCounts(
             grid=geometry.grid,
@@ -77,18 +89,24 @@ class _Counting:
             sites=tuple(program.site(i) for i in range(len(program.instructions))),
             classes=classes,
             memory=memory,
-            dram_read_bytes=0.0,
-            dram_write_bytes=0.0,
-            unique_bytes=0.0,
+            dram_read_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.reads)),
+            dram_write_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.writes)),
+            unique_bytes=SECTOR_BYTES * float(memory.sectors @ np.nan_to_num(reuse.unique)),
             wave_ctas=sizes.wave_ctas,
             ran_ctas=self.units.ran,
             is_regular=found.is_regular,
-            checks=found.checks,
+            checks=(*found.checks, cached.told),
             assumed=tuple(sorted(launch.loaded.sliced.assumed)),
             seconds={
-                "load": loading_s, "classes": classed_s - started_s, "accesses": time.monotonic() - classed_s,
+                "load": loading_s, "classes": classed_s - started_s, "accesses": measured_s - classed_s,
+                "caches": time.monotonic() - measured_s,
             },
         )  # fmt: skip
+
+    def _cached(self, found: Found, memory: MemoryCounts, sizes: CacheSizes) -> Cached:
+        ctas = self.launch.geometry.ctas
+        lines, sectors = float(memory.lines.sum()) / ctas, float(memory.sectors.sum()) / ctas
+        return Caching(self.units, found, sizes, lines, sectors, self.random).cached()
 
     def _found(self) -> Found:
         """The classes of units: of all where CTAs may wait for others, else as few as show them."""
@@ -103,12 +121,10 @@ class _Counting:
         return find_classes(labels, self.random, self._affordable)
 
     def _affordable(self, units: int) -> bool:
-        return self.units.affordable(units, EVERY_CTA_S)
+        return self.units.cost_s(units) <= EVERY_CTA_S
 
     def _run(self, units: Sequence[int]) -> NDArray[np.int32]:
-        if self.launch.loaded.sliced.needs_memory:
-            self.launch.restore()
-        return self.units.run_together(units) if self.launch.cooperative else self.units.run(units)
+        return self.units.run(units)
 
     def _classes(self, found: Found) -> tuple[CtaClass, ...]:
         """Classes of CTAs, from those of units: CTAs of one cluster may differ."""
@@ -163,9 +179,7 @@ class _Counting:
         chosen = self._members(found, labels)
         most = np.max([found.labels.examples[k].max(axis=(0, 1)) for k in labels], axis=0)
         plan = Strata(most, self.random, watched)
-        if launch.loaded.sliced.needs_memory:
-            launch.restore()
-        self.units.run_together(chosen, plan) if launch.cooperative else self.units.run(chosen, plan)
+        self.units.run(chosen, plan)
         seen = np.repeat(plan.seen, launch.loaded.lengths)
         columns = watched.columns
         raw = {

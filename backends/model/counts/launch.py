@@ -31,7 +31,8 @@ DRAWN_ELEMENTS = 1 << 22
 class Launch:
     """What is to be counted. `contents`: address -> bytes that must be there before it runs; all else is zero.
 
-    cooperative: all CTAs may wait for each other.
+    cooperative: all CTAs may wait for each other. registers of a thread and tmem_columns of a CTA limit how many CTAs
+    run at once; 0 where they are not known.
     """
 
     loaded: LoadedSlice
@@ -40,6 +41,8 @@ class Launch:
     cooperative: bool = False
     contents: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     zeroed: tuple[tuple[int, int], ...] = ()
+    registers: int = 0
+    tmem_columns: int = 0
 
     def restore(self) -> None:
         """Put memory in the state before the launch, as far as the kernel's way depends on it."""
@@ -77,6 +80,8 @@ def task_launch(compiled: Compiled, task: Task, sizes: Sizes, seed: int = 0) -> 
         shape.cooperative,
         {addresses[a.name]: _contents(a, values, seed) for a in drawn if a.distribution.kind != "zeros"},
         tuple((p.address, p.nbytes) for p in places.values()) if memory else (),
+        compiled.resources.registers if compiled.resources else 0,
+        compiled.tmem_columns,
     )
     launch.restore()
     return launch

@@ -19,7 +19,7 @@ from backends.emulator.geometry import Geometry
 from backends.emulator.launch import load_variables
 from backends.emulator.program import Program, build_program
 from backends.emulator.translate.table import ends_block
-from backends.model.counts.blocks import Plan, SlicedBlocks, translate_slice
+from backends.model.counts.blocks import Plan, SlicedBlocks
 from backends.model.counts.slicing import Slice, slice_program
 from backends.ptx import parse_ptx
 
@@ -40,7 +40,7 @@ class LoadedSlice:
     @cached_property
     def blocks(self) -> SlicedBlocks:
         """Its blocks as functions."""
-        return translate_slice(self.sliced, self.addresses)
+        return SlicedBlocks(self.sliced, self.addresses)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -71,11 +71,12 @@ class Execution:
 
 def run_ctas(
     loaded: LoadedSlice, geometry: Geometry, parameters: bytes, numbers: Sequence[int], plan: Plan | None = None,
-    time_limit_s: float = 600.0,
+    time_limit_s: float = 600.0, streamed: bool = False,
 ) -> Execution:  # fmt: skip
     """Run these CTAs of the grid together, whole clusters in rank order; without a plan nothing is watched.
 
-    Raises LaunchFault when they do something that stops them, or take longer than the limit.
+    streamed: accesses to shared memory are not watched. Raises LaunchFault when the CTAs do something that stops them,
+    or take longer than the limit.
     """
     started_s = time.monotonic()
     loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
@@ -90,6 +91,6 @@ def run_ctas(
         batch.scheduler.warp_counts = counts
         batch.scheduler.go_on(0, started_s)
         batch.start()
-        batch.scheduler.run(loaded.blocks.light if plan is None else loaded.blocks.under(plan))
+        batch.scheduler.run(loaded.blocks.light if plan is None else loaded.blocks.under(plan, streamed))
     by_cta = counts.reshape(len(counts), batch.warps_per_cta, batch.ctas).transpose(2, 1, 0)
     return Execution(batch.numbers, np.ascontiguousarray(by_cta), time.monotonic() - started_s)

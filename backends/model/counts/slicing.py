@@ -48,18 +48,19 @@ class Slice:
         """Whether what CTAs store in global memory decides what others, or later ones, do."""
         return bool(self.spaces & {"global", GENERIC})
 
-    @cached_property
-    def light(self) -> tuple[frozenset[int], ...]:
-        """Per block, the instructions that must run even where nobody looks at its accesses."""
-        return tuple(self._light(number, out) for number, out in enumerate(self._live_out()))
+    def needed(self, accesses: frozenset[int]) -> tuple[frozenset[int], ...]:
+        """Per block, the instructions that must run where nobody looks at accesses but these."""
+        return tuple(self._needed(number, out, accesses) for number, out in enumerate(self._live))
 
-    def _light(self, number: int, out: frozenset[str]) -> frozenset[int]:
-        needed, run = set(out), set()
+    def _needed(self, number: int, out: frozenset[str], accesses: frozenset[int]) -> frozenset[int]:
+        wanted, run = set(out), set()
         for index in reversed(self.program.blocks[number]):
             role = self.roles[index]
-            if index in self.kept and (self.is_fixed(index) or role.writes & needed):
+            if index in self.kept and (self.is_fixed(index) or role.writes & wanted):
                 run.add(index)
-                needed |= role.reads
+                wanted |= role.reads
+            elif index in accesses:
+                wanted |= role.places
         return frozenset(run)
 
     def is_fixed(self, index: int) -> bool:
@@ -67,7 +68,8 @@ class Slice:
         role = self.roles[index]
         return role.kind in (ANCHOR, STORE, ALLOCATION) or (role.kind == ATOMIC and overlaps(role.space, self.spaces))
 
-    def _live_out(self) -> list[frozenset[str]]:
+    @cached_property
+    def _live(self) -> list[frozenset[str]]:
         """Registers that are read after each block, the classical data flow."""
         blocks = self.program.blocks
         uses = [self._uses(number) for number in range(len(blocks))]

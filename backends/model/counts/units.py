@@ -69,21 +69,22 @@ class Units:
         found: NDArray[np.int64] = self.order[(starts[:, None] + np.arange(self.size)).reshape(-1)]
         return found
 
-    def run(self, units: Sequence[int], plan: Plan | None = None) -> Counts:
-        """Counts of units, (units, CTAs of a unit, warps, blocks). Raises UserError where they cannot be run alone."""
-        per_batch = max(BATCH_LANES // self.lanes, 1)
-        parts = [self._batch(units[i : i + per_batch], plan) for i in range(0, len(units), per_batch)]
+    def run(self, units: Sequence[int], plan: Plan | None = None, streamed: bool = False) -> Counts:
+        """Counts of units, (units, CTAs of a unit, warps, blocks). Raises UserError where they cannot be run alone.
+
+        In a cooperative launch all of them run together, otherwise some at a time and in order.
+        """
+        if self.launch.loaded.sliced.needs_memory:
+            self.launch.restore()
+        per_batch = len(units) if self.launch.cooperative else max(BATCH_LANES // self.lanes, 1)
+        parts = [self._batch(units[i : i + per_batch], plan, streamed) for i in range(0, len(units), per_batch)]
         return np.concatenate(parts)
 
-    def run_together(self, units: Sequence[int], plan: Plan | None = None) -> Counts:
-        """The same in one batch, so that they may wait for each other."""
-        return self._batch(units, plan)
-
-    def _batch(self, units: Sequence[int], plan: Plan | None) -> Counts:
+    def _batch(self, units: Sequence[int], plan: Plan | None, streamed: bool) -> Counts:
         launch, ctas = self.launch, self.ctas_of(units).tolist()
         left_s = self.time_limit_s - (time.monotonic() - self.started_s)
         try:
-            found = run_ctas(launch.loaded, launch.geometry, launch.parameters, ctas, plan, max(left_s, 1.0))
+            found = run_ctas(launch.loaded, launch.geometry, launch.parameters, ctas, plan, max(left_s, 1.0), streamed)
         except LaunchFault as error:
             finding = error.finding
             place = finding.site.location if finding.site else None
@@ -93,7 +94,6 @@ class Units:
         self.seconds += found.seconds
         return found.counts.reshape(len(units), self.size, *found.counts.shape[1:])
 
-    def affordable(self, units: int, budget_s: float) -> bool:
-        """Whether more units would run within a budget, by what those so far have taken."""
-        each_s = self.seconds / max(self.ran, 1) * self.size
-        return units * each_s <= budget_s
+    def cost_s(self, units: int) -> float:
+        """Seconds that so many units would take, by what those so far have taken."""
+        return units * self.size * self.seconds / max(self.ran, 1)

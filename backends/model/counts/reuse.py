@@ -1,0 +1,129 @@
+"""What a wave finds in the caches: hits in the L1 and the L2 by instruction, and what goes to DRAM.
+
+A wave in the middle of the grid goes through empty caches. What it then fetches may have been fetched by a wave before
+it: that is still in the L2 where all that the waves from then on have touched fits in it (the reuse distance of an
+access with period one wave is what one wave touches; Mattson et al., 1970). The first wave finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.emulator.counters.caches import COUNT, SECTORS_PER_LINE, Cache
+from backends.emulator.counters.sectors import SECTOR_BYTES
+from backends.emulator.counters.sizes import CacheSizes
+from backends.emulator.counters.stream import LOAD, STORE
+from backends.model.counts.wave import Lines
+
+Array = NDArray[Any]
+Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reuse:
+    """Shares by instruction, each (instructions,), nan where an instruction was not seen: of its sectors that look in
+    the L1, those found there; of its sectors that go on, those found in the L2 (over all waves), those read from DRAM,
+    and those written to DRAM; of its sectors, those that no earlier wave touched and no earlier access of this one.
+    onward: of all its sectors, those that go on to the L2.
+    """
+
+    l1_hits: Column
+    onward: Column
+    l2_hits: Column
+    reads: Column
+    writes: Column
+    unique: Column
+
+
+def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, sizes: CacheSizes, width: int) -> Reuse:
+    """Shares for a wave; `before`: the waves right before it, the nearest first, in the same groups of lines.
+
+    waves: of the grid. scale: sectors that one wave really touches over those that are followed here.
+    """
+    hits = np.zeros(len(wave.line), np.uint8)
+    near = np.flatnonzero(wave.uses_l1)
+    l1 = Cache(sizes.l1_bytes, sizes.sm_count, allocates_writes=False)
+    hits[near] = l1.access(wave.line[near], wave.sectors[near], wave.kind[near] == STORE, wave.sm[near])
+    onward = np.where(wave.kind == LOAD, wave.sectors & ~hits, wave.sectors).astype(np.uint8)
+    l2 = Cache(sizes.l2_bytes, 1, allocates_writes=True)
+    found = np.zeros(len(wave.line), np.uint8)
+    sent = np.flatnonzero(onward)
+    found[sent] = l2.access(wave.line[sent], onward[sent], wave.kind[sent] != LOAD)
+    missing = onward & ~found
+    kept, seen = _earlier(wave, before, scale, sizes.l2_bytes)
+    later = max(waves - 1.0, 0.0) / max(waves, 1.0)
+    writes = wave.kind != LOAD
+    first_write = np.where(writes, onward & ~_before(wave, writes), 0).astype(np.uint8)
+
+    def total(masks: Array) -> Column:
+        chosen = np.flatnonzero(wave.counts.astype(bool))
+        return np.bincount(wave.site[chosen], COUNT[masks[chosen]], width).astype(float)
+
+    every, sent_on = total(wave.sectors), total(onward)
+    looked = total(np.where(wave.uses_l1, wave.sectors, 0))
+    fetched = total(missing) - later * total(missing & kept)
+    reads = np.where(wave.kind == STORE, 0, missing)
+    fresh = wave.sectors & ~_before(wave, np.ones(len(wave.line), np.bool_))
+    return Reuse(
+        l1_hits=_share(total(hits), looked),
+        onward=_share(sent_on, every),
+        l2_hits=_share(sent_on - fetched, sent_on),
+        reads=_share(total(reads) - later * total(reads & kept), sent_on),
+        writes=_share(total(first_write) - later * total(first_write & kept), sent_on),
+        unique=_share(total(fresh) - later * total(fresh & seen), every),
+    )
+
+
+def _earlier(wave: Lines, before: Sequence[Lines], scale: float, l2_bytes: int) -> tuple[Array, Array]:
+    """Of each access, the sectors that an earlier wave has left in the L2, and those that one has touched."""
+    kept = np.zeros(len(wave.line), np.uint8)
+    seen = kept.copy()
+    own = _footprint(wave) * scale * SECTOR_BYTES
+    for distance, other in enumerate(before, 1):
+        touched = _touched(other, wave.line)
+        seen |= touched
+        if distance * own <= l2_bytes:
+            kept |= touched
+    return kept, seen
+
+
+def _touched(other: Lines, lines: Array) -> Array:
+    """Masks of the sectors of `lines` that another wave touches."""
+    numbers, inverse = np.unique(other.line, return_inverse=True)
+    masks = np.zeros(len(numbers) + 1, np.uint8)
+    np.bitwise_or.at(masks, inverse, other.sectors)
+    at = np.minimum(np.searchsorted(numbers, lines), max(len(numbers) - 1, 0))
+    is_there = numbers[at] == lines if len(numbers) else np.zeros(len(lines), np.bool_)
+    found: Array = np.where(is_there, masks[at], 0).astype(np.uint8)
+    return found
+
+
+def _footprint(wave: Lines) -> float:
+    """Different sectors of a wave."""
+    keys = wave.line * 16
+    total = 0
+    for bit in range(SECTORS_PER_LINE):
+        total += len(np.unique(keys[(wave.sectors >> bit & 1).astype(bool)]))
+    return float(total)
+
+
+def _before(wave: Lines, chosen: Array) -> Array:
+    """Masks of the sectors that earlier ones of the chosen accesses have touched, at each access."""
+    found = np.zeros(len(wave.line), np.uint8)
+    for bit in range(SECTORS_PER_LINE):
+        has = np.flatnonzero(chosen & (wave.sectors >> bit & 1).astype(bool))
+        _, first = np.unique(wave.line[has], return_index=True)
+        repeated = np.ones(len(has), np.bool_)
+        repeated[first] = False
+        found[has[repeated]] |= np.uint8(1 << bit)
+    return found
+
+
+def _share(part: Column, whole: Column) -> Column:
+    found: Column = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return found
