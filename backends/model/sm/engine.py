@@ -78,6 +78,7 @@ class Engine(Shared):
             self._note(warp, now)
         self.issued += 1
         sub.greedy = None if record.yields else warp
+        warp.issued += 1
         warp.last = now
         warp.base = warp.ready = now + record.step
         place = warp.place = warp.place + 1
@@ -91,7 +92,9 @@ class Engine(Shared):
             record.action(self, warp, record, now)
         following = warp.record
         if following is None:
-            self._finish(warp, now)
+            self._leave(warp)
+            if warp.ready < NEVER:
+                self.finish(warp, now)
         elif following.waits and warp.ready < NEVER:
             settle(warp)
         if turned and self._turned is not None:
@@ -155,13 +158,17 @@ class Engine(Shared):
                 self._turned = frame
         warp.record = None
 
-    def _finish(self, warp: Warp, now: int) -> None:
-        """Take a warp off the SM, and start the next CTA in the place of one that is done."""
-        cta = warp.cta
+    @staticmethod
+    def _leave(warp: Warp) -> None:
+        """Take a warp that has nothing more to issue off its sub-core; a barrier may still hold it."""
         warp.sub.warps.remove(warp)
-        self.live.remove(warp)
         if warp.sub.greedy is warp:
             warp.sub.greedy = None
+
+    def finish(self, warp: Warp, now: int) -> None:
+        """Count a warp as done, and start the next CTA in the place of one that is done."""
+        cta = warp.cta
+        self.live.remove(warp)
         cta.live -= 1
         cta.end = max(cta.end, now + 1 + self.offset)
         if cta.live:

@@ -90,19 +90,23 @@ class Record:
         self.details: Any = None
         # Parts of a request that were left over: costs are averages, requests are whole.
         self.carry = self.part_carry = self.l1_carry = self.l2_carry = 0.0
-        self.issues = 0
+        self.issues: float = 0
         self.stalls: list[float] = [0] * len(STALLS)
 
 
 class Loop:
-    """A repeated body. `per_turn`: uses in one turn of each mbarrier, by instruction and by the barrier's name."""
+    """A repeated body. `per_turn`: uses in one turn of each mbarrier, by instruction and by the barrier's name.
 
-    __slots__ = ("body", "count", "per_turn")
+    length: instructions in one turn.
+    """
+
+    __slots__ = ("body", "count", "length", "per_turn")
 
     def __init__(self, body: list[Node], count: int) -> None:
         self.body = body
-        self.count = count
+        self.count: int = count
         self.per_turn = _uses(body)
+        self.length: int = sum(n.count * n.length if isinstance(n, Loop) else len(n) for n in body)
 
 
 Node: TypeAlias = list[Record] | Loop

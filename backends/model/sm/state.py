@@ -71,6 +71,7 @@ class Warp:
         "cta",
         "frames",
         "groups",
+        "issued",
         "last",
         "matrices",
         "number",
@@ -95,6 +96,7 @@ class Warp:
         self.record: Record | None = None
         self.base = self.ready = start
         self.last = start - 1
+        self.issued = 0
         self.reason = WAIT
         self.charged: Record | None = None
         self.scoreboards = [0] * SCOREBOARDS
@@ -185,9 +187,16 @@ class Shared:
 
     def release(self, warp: Warp, time: int) -> None:
         """Let a parked warp go on at a time, or when the scoreboards of its next instruction are clear."""
+        if warp.record is None:
+            self.finish(warp, time - 1)
+            return
         warp.ready = max(time, warp.base)
         settle(warp)
         self.wake(warp.sub, warp.ready)
+
+    def finish(self, warp: Warp, now: int) -> None:
+        """Take a warp off the SM whose trace has ended."""
+        raise NotImplementedError
 
     def wake(self, sub: SubCore, time: int) -> None:
         """See to it that the sub-core looks for a warp at that time, at the latest."""

@@ -1,7 +1,7 @@
 """Skip the turns of a loop once they have become even: whatever happened in the last ones happens so often again.
 
-At the turns of one warp's loop the whole SM is marked. Where the time and every warp's progress between the last marks
-equal those before, the SM repeats itself, and as many repetitions as every warp has left are added without simulation.
+At the turns of one warp's loop the whole SM is marked. Where the times and every warp's progress between the last marks
+are equal, the SM repeats itself, and as many repetitions as every warp has left are added without simulation.
 Inner loops are skipped first, and make the turns of outer loops short enough to be skipped in their turn.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
+from math import gcd
 from typing import TYPE_CHECKING
 
 from backends.model.sm.state import Cta, Frame, Warp
@@ -18,26 +20,34 @@ if TYPE_CHECKING:
 
 # Issues between two marks, so that marks cost little beside what they save.
 _ISSUES_PER_MARK = 1000
-_KEPT_MARKS = 17
-# Marks of a loop, issues of the SM -> difference of two windows, in parts of their time, that counts as even.
-_TOLERANCES = ((6, 60_000, 0.002), (12, 120_000, 0.01), (20, 240_000, 0.03), (32, 400_000, 0.08))
+_WINDOWS = 3
+_SPANS = (1, 2, 3, 4, 6, 8)
+_KEPT_MARKS = _WINDOWS * _SPANS[-1] + 1
+# Issues since turns were last skipped -> difference between windows, in parts of their mean, that counts as even.
+_TOLERANCES = ((60_000, 0.002), (120_000, 0.01), (200_000, 0.03), (300_000, 0.06))
+# After so many issues in all, less is enough: the simulation takes a second or two at most.
+_MANY_ISSUES = 500_000
 _UNEVEN = 0.03
 # Turns that are always simulated at the end of a loop: warps are not all at the same place.
 _LAST_TURNS = 2
+# What is not worth the risk that the windows mislead.
+_FEWEST_ISSUES = 20_000
+# Progress of other CTAs may differ by this between windows, beside one turn.
+_PROGRESS = 0.15
 _Group = tuple[Cta, Frame]
 
 
 class Mark:
     """The SM at one time: each warp's progress at one depth of its loops, and all that was counted so far."""
 
-    __slots__ = ("busy", "bytes", "counts", "frames", "lasts", "stalls", "time", "turns", "warps")
+    __slots__ = ("busy", "bytes", "counts", "counts_by_warp", "frames", "issued", "stalls", "time", "warps")
 
     def __init__(self, engine: Engine, depth: int, now: int) -> None:
         self.time = now + engine.offset
+        self.issued = engine.issued
         self.warps = list(engine.live)
         self.frames = [w.frames[depth] if len(w.frames) > depth else None for w in self.warps]
-        self.turns = [frame.turns if frame else 0 for frame in self.frames]
-        self.lasts = [w.last for w in self.warps]
+        self.counts_by_warp = [w.issued for w in self.warps]
         self.counts = [record.issues for record in engine.program.records]
         self.stalls = [list(record.stalls) for record in engine.program.records]
         self.bytes = dict(engine.bytes)
@@ -47,11 +57,10 @@ class Mark:
 class History:
     """The marks of one loop, `stride` turns apart."""
 
-    __slots__ = ("issued", "marks", "seen", "stride", "turns")
+    __slots__ = ("issued", "marks", "stride", "turns")
 
     def __init__(self, issued: int, turns: int) -> None:
         self.marks: list[Mark] = []
-        self.seen = 0
         self.stride = 0
         self.issued = issued
         self.turns = turns
@@ -64,6 +73,7 @@ class Extrapolation:
         self.enabled = enabled
         self.skipped_turns = 0
         self.is_steady = True
+        self._last_skip = 0
 
     def turn(self, engine: Engine, warp: Warp, frame: Frame, now: int) -> None:
         """A warp has begun another turn of a loop."""
@@ -74,44 +84,52 @@ class Extrapolation:
             history = frame.history = History(engine.issued, frame.turns)
         if not _is_due(history, engine, frame):
             return
-        history.seen += 1
         history.marks = [*history.marks[1 - _KEPT_MARKS :], Mark(engine, warp.frames.index(frame), now)]
-        self._try(engine, history, frame)
-
-    def _try(self, engine: Engine, history: History, frame: Frame) -> None:
-        tolerance = _tolerance(history.seen, engine.issued)
-        marks = history.marks
-        spans = [span for span in (1, 2, 4, 8) if 2 * span < len(marks)]
-        for span in reversed(spans) if tolerance is None else spans:
-            before, middle, after = marks[-1 - 2 * span], marks[-1 - span], marks[-1]
-            turns = _progress(before, middle, after, frame)
-            time = after.time - middle.time
-            difference = abs(time - (middle.time - before.time)) / max(time, 1.0)
-            if turns is None or (tolerance is not None and difference > tolerance):
-                continue
-            times = _repetitions(turns)
-            if times > 0 and _shift_barriers(turns, times):
-                self._skip(engine, middle, after, turns, times)
-                self.skipped_turns += times * turns[_group_of(frame, after)]
-                self.is_steady &= difference <= _UNEVEN
-                frame.history = None
+        spent = (engine.issued - self._last_skip) * (4 if engine.issued > _MANY_ISSUES else 1)
+        tolerance = next((t for budget, t in _TOLERANCES if spent <= budget), None)
+        spans = [span for span in _SPANS if _WINDOWS * span < len(history.marks)]
+        for span in spans if tolerance is not None else reversed(spans):
+            marks = history.marks[-1 - _WINDOWS * span :: span]
+            if self._try(engine, marks, frame, tolerance):
                 return
 
-    @staticmethod
-    def _skip(engine: Engine, middle: Mark, after: Mark, turns: dict[_Group, int], times: int) -> None:
-        for (_cta, frame), n in turns.items():
-            frame.remaining -= times * n
-            frame.turns += times * n
-        engine.offset += times * (after.time - middle.time)
-        for i, record in enumerate(engine.program.records):
-            record.issues += times * (after.counts[i] - middle.counts[i])
-            if after.counts[i] == middle.counts[i] and after.stalls[i] == middle.stalls[i]:
-                continue
-            pairs = zip(after.stalls[i], middle.stalls[i], strict=True)
-            record.stalls = [now + times * (b - a) for now, (b, a) in zip(record.stalls, pairs, strict=True)]
-        for totals, late, early in ((engine.bytes, after.bytes, middle.bytes), (engine.busy, after.busy, middle.busy)):
-            for name, amount in late.items():
-                totals[name] += times * (amount - early.get(name, 0.0))
+    def _try(self, engine: Engine, marks: list[Mark], frame: Frame, tolerance: float | None) -> bool:
+        """Skip what is left if the windows between the marks are even; whether it was done."""
+        times = [late.time - early.time for early, late in pairwise(marks)]
+        difference = (max(times) - min(times)) * len(times) / max(sum(times), 1.0)
+        if tolerance is not None and difference > tolerance:
+            return False
+        progress = _progress(marks)
+        if progress is None:
+            return False
+        factor = _repetitions(progress)
+        if factor * (marks[-1].issued - marks[0].issued) < _FEWEST_ISSUES:
+            return False
+        turns = _skipped(progress, factor)
+        if turns is None or not _shift_barriers(turns):
+            return False
+        _skip(engine, marks[0], marks[-1], turns, factor)
+        self._last_skip = engine.issued
+        self.skipped_turns += next(n for (_cta, mine), n in turns.items() if mine is frame)
+        self.is_steady &= difference <= _UNEVEN
+        frame.history = None
+        return True
+
+
+def _skip(engine: Engine, early: Mark, late: Mark, turns: dict[_Group, int], factor: float) -> None:
+    """Count `factor` times more what happened between the marks, and move the warps on by their turns."""
+    for (_cta, frame), n in turns.items():
+        frame.remaining -= n
+        frame.turns += n
+    engine.offset += factor * (late.time - early.time)
+    for i, record in enumerate(engine.program.records):
+        record.issues += factor * (late.counts[i] - early.counts[i])
+        if late.stalls[i] != early.stalls[i]:
+            changes = zip(record.stalls, late.stalls[i], early.stalls[i], strict=True)
+            record.stalls = [now + factor * (b - a) for now, b, a in changes]
+    for totals, after, before in ((engine.bytes, late.bytes, early.bytes), (engine.busy, late.busy, early.busy)):
+        for name, amount in after.items():
+            totals[name] += factor * (amount - before.get(name, 0.0))
 
 
 def _is_due(history: History, engine: Engine, frame: Frame) -> bool:
@@ -128,66 +146,58 @@ def _is_due(history: History, engine: Engine, frame: Frame) -> bool:
     return True
 
 
-def _tolerance(marks: int, issued: int) -> float | None:
-    """How even two windows must be; None: what there is must do."""
-    return next((t for most, budget, t in _TOLERANCES if marks <= most and issued <= budget), None)
-
-
-def _group_of(frame: Frame, mark: Mark) -> _Group:
-    return next((warp.cta, f) for warp, f in zip(mark.warps, mark.frames, strict=True) if f is frame)
-
-
-def _progress(before: Mark, middle: Mark, after: Mark, frame: Frame) -> dict[_Group, int] | None:
-    """(CTA, loop of a warp) -> turns in the last window, or None where the SM did not do the same in both.
-
-    Warps of one CTA wait for each other: those in the same loop make the same number of turns, whatever the moment
-    of the marks made of it, and those in different loops turn in proportion to their counts.
-    """
-    if not before.warps == middle.warps == after.warps:
+def _progress(marks: list[Mark]) -> dict[_Group, float] | None:
+    """(CTA, loop of a warp) -> turns over all windows, or None where the SM did not do the same in each."""
+    last = marks[-1]
+    if any(mark.warps != last.warps for mark in marks):
         return None
-    turns: dict[_Group, int] = {}
-    for i, warp in enumerate(after.warps):
-        mine = after.frames[i]
-        if mine is None or mine is not middle.frames[i] or mine is not before.frames[i]:
-            if after.lasts[i] != before.lasts[i]:
+    turns: dict[_Group, float] = {}
+    for i, warp in enumerate(last.warps):
+        frame = last.frames[i]
+        if frame is None or frame.loop is None or any(mark.frames[i] is not frame for mark in marks):
+            if last.counts_by_warp[i] != marks[0].counts_by_warp[i]:
                 return None
             continue
-        first, last = middle.turns[i] - before.turns[i], after.turns[i] - middle.turns[i]
-        if abs(first - last) > 1:
+        steps = [(b.counts_by_warp[i] - a.counts_by_warp[i]) / frame.loop.length for a, b in pairwise(marks)]
+        if max(steps) - min(steps) > max(1.0, _PROGRESS * max(steps)):
             return None
-        turns[warp.cta, mine] = last
-    return _together(turns, frame, _group_of(frame, after)[0])
-
-
-def _together(turns: dict[_Group, int], frame: Frame, cta: Cta) -> dict[_Group, int] | None:
-    """The same with one number of turns for the warps of a CTA in each loop."""
-    members: dict[Cta, list[_Group]] = defaultdict(list)
-    for group in turns:
-        members[group[0]].append(group)
-    for owner, groups in members.items():
-        leader = frame if owner is cta else sorted(groups, key=lambda g: turns[g])[len(groups) // 2][1]
-        assert leader.loop is not None
-        mine = turns[owner, leader]
-        for group in groups:
-            loop = group[1].loop
-            assert loop is not None
-            fair = mine * loop.count / leader.loop.count
-            if abs(turns[group] - fair) > 1 or fair != int(fair):
-                return None
-            turns[group] = int(fair)
+        turns[warp.cta, frame] = sum(steps)
     return turns
 
 
-def _repetitions(turns: dict[_Group, int]) -> int:
-    """How often the window can be repeated before some warp comes to the end of its loop."""
-    return min((max(0, f.remaining - _LAST_TURNS) // n for (_cta, f), n in turns.items() if n), default=0)
+def _repetitions(progress: dict[_Group, float]) -> float:
+    """How often the windows can be repeated before some warp comes to the last turns of its loop."""
+    rooms = [(frame.remaining - _LAST_TURNS) / n for (_cta, frame), n in progress.items() if n]
+    return max(0.0, min(rooms, default=0.0))
 
 
-def _shift_barriers(turns: dict[_Group, int], times: int) -> bool:
+def _skipped(progress: dict[_Group, float], factor: float) -> dict[_Group, int] | None:
+    """Turns that each warp skips; None where those of one CTA would not stay together.
+
+    Warps of one CTA wait for each other: those in loops of the same count skip the same number of turns, and others
+    in proportion to their counts, whatever the moment of the marks made of it.
+    """
+    members: dict[Cta, list[Frame]] = defaultdict(list)
+    for cta, frame in progress:
+        members[cta].append(frame)
+    turns: dict[_Group, int] = {}
+    for cta, frames in members.items():
+        counts = [frame.loop.count for frame in frames if frame.loop]
+        done = sum(progress[cta, frame] / count for frame, count in zip(frames, counts, strict=True)) / len(frames)
+        parts = gcd(*counts)
+        skipped = round(factor * done * parts)
+        for frame, count in zip(frames, counts, strict=True):
+            turns[cta, frame] = skipped * (count // parts)
+            if turns[cta, frame] >= frame.remaining:
+                return None
+    return turns
+
+
+def _shift_barriers(turns: dict[_Group, int]) -> bool:
     """Move the mbarriers on by the completions that are skipped; False, and no change, where the warps disagree."""
     shifts: dict[tuple[Cta, str], set[int]] = defaultdict(set)
     uses: list[tuple[Warp, int, int]] = []
-    for warp, name, index, shift in _skipped_uses(turns, times):
+    for warp, name, index, shift in _skipped_uses(turns):
         shifts[warp.cta, name].add(shift)
         uses.append((warp, index, shift))
     if any(len(found) > 1 for found in shifts.values()):
@@ -201,11 +211,11 @@ def _shift_barriers(turns: dict[_Group, int], times: int) -> bool:
     return True
 
 
-def _skipped_uses(turns: dict[_Group, int], times: int) -> Iterator[tuple[Warp, str, int, int]]:
+def _skipped_uses(turns: dict[_Group, int]) -> Iterator[tuple[Warp, str, int, int]]:
     for (cta, frame), n in turns.items():
         loop = frame.loop
         if loop is None or not loop.per_turn:
             continue
         warp = next(w for w in cta.warps if frame in w.frames)
         for (index, name), uses in loop.per_turn.items():
-            yield warp, name, index, times * n * uses
+            yield warp, name, index, n * uses
