@@ -1,0 +1,68 @@
+"""How busy each unit was, and which of them limits the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backends.model.chip import ChipTime, Work
+from backends.model.parameters import SUB_CORES, SmParameters
+from backends.model.sm.costs import MemoryCost
+from backends.model.sm.result import SmResult
+
+# Nsight Compute's rule "Speed of Light": below 60 % of every unit's rate, latencies limit the kernel.
+FULL_SHARE = 0.6
+# Pipe of the simulator -> the limiter's name, for those that go by another.
+_PIPE_NAMES = {"fmaheavy": "imad", "xu": "mufu", "tmem": "tensor memory"}
+_UNNAMED = ("lsu", "none", "control")
+_LATENCY, _LAUNCH = "latency", "launch"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """busy: unit -> share of the time that it was busy or its rate was used, largest first.
+
+    limiter: the busiest unit if it is full, `launch` if the launch takes longer than the work, else `latency`.
+    stall: the state in which warps spent most of their time, by Nsight Compute's names.
+    """
+
+    busy: Mapping[str, float]
+    limiter: str
+    stall: str
+
+
+def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
+    """What limits a launch. Shares are of the busiest SM's time, that of the launch itself apart."""
+    busy = dict(sorted(_busy(work, time.sm, parameters, time.active_sms).items(), key=lambda item: -item[1]))
+    stall = next(iter(time.sm.stall_cycles()), "")
+    if time.launch_cycles > time.cycles:
+        return Limits(busy, _LAUNCH, stall)
+    name, share = next(iter(busy.items()))
+    return Limits(busy, name if share >= FULL_SHARE else _LATENCY, stall)
+
+
+def _busy(work: Work, sm: SmResult, parameters: SmParameters, active_sms: int) -> dict[str, float]:
+    cycles = max(sm.cycles, 1.0)
+    pipes = {_PIPE_NAMES.get(p, p): b / SUB_CORES for p, b in sm.pipe_busy.items() if p not in _UNNAMED and b}
+    lsu = sm.pipe_busy.get("lsu", 0.0)
+    l1, shared = _split(work.costs, sm)
+    share = SmParameters(parameters.machine, {**parameters.overrides, "sm_count": active_sms})
+    held = {
+        "issue": sum(sm.issues) / SUB_CORES,
+        **pipes,
+        "l1": lsu * l1,
+        "shared": lsu * shared,
+        "l2": sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
+        "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
+    }
+    return {name: value / cycles for name, value in held.items() if value}
+
+
+def _split(costs: Mapping[int, MemoryCost], sm: SmResult) -> tuple[float, float]:
+    """Shares of the load/store unit's work that were global and shared accesses, by their passes."""
+    passes = {"shared": 0.0, "other": 0.0}
+    for index, cost in costs.items():
+        name = "shared" if cost.space in ("shared", "distributed") else "other"
+        passes[name] += sm.issues[index] * max(cost.wavefronts, 1.0)
+    total = sum(passes.values())
+    return (passes["other"] / total, passes["shared"] / total) if total else (1.0, 0.0)

@@ -1,0 +1,57 @@
+"""What the performance model says of one launch: values that reports print. Every time in here is modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backends.model.chip import ChipTime, Work
+from backends.model.counts.result import KernelCounts
+from backends.model.limits import Limits
+from backends.model.occupancy import Occupancy
+from ir.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A modelled number with the spread that the spread of the machine's parameters gives it."""
+
+    value: float
+    low: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two cannot be told apart."""
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """One launch on a machine that is not here.
+
+    time_us: from launch to end. clock_mhz: of the SMs. kernel_class: the class of kernels by which the model's error is
+    told (`error_percent`, None where no published measurement is of this class). deviation: the share of executions
+    that could not be matched between PTX and machine code. notes: what was assumed. seconds: spent here, by stage.
+    """
+
+    kernel: str
+    machine: str
+    architecture: str
+    sizes: Mapping[str, int]
+    time_us: Interval
+    clock_mhz: float
+    time: ChipTime
+    occupancy: Occupancy
+    limits: Limits
+    kernel_class: str
+    error_percent: float | None
+    deviation: float
+    work: Work
+    counts: KernelCounts
+    notes: tuple[Diagnostic, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> float:
+        """Modelled cycles of the launch, its start included."""
+        return self.time.total_cycles

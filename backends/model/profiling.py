@@ -1,0 +1,154 @@
+"""From a task to its modelled time: compile, read the machine code, count, match, simulate."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backends.compilers.artifact import Compiled
+from backends.compilers.cache import Cache
+from backends.compilers.task import compile_task
+from backends.model.chip import Work, chip_time
+from backends.model.counts.count import count_task
+from backends.model.counts.result import KernelCounts
+from backends.model.limits import limits_of
+from backends.model.matching.costs import Costs, access_costs
+from backends.model.matching.lines import Lines
+from backends.model.matching.match import Matched, match
+from backends.model.modelled import Interval, Modelled
+from backends.model.occupancy import Footprint, occupancy
+from backends.model.parameters import SmParameters
+from backends.model.spread import interval
+from backends.sass.function import Function, read_sass
+from ir.diagnostics import Diagnostic, fail
+from ir.machine import Machine
+from ir.task import Sizes, Task
+
+# Beyond this share of executions that fit no path through the machine code, a note says so.
+_DEVIATION_NOTE = 0.02
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """with_interval: model the time again at the ends of the parameters' spreads. timeline: issues of an SM to keep."""
+
+    with_interval: bool = True
+    timeline: int = 0
+    seed: int = 0
+
+
+@dataclass
+class _Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started_s = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started_s
+
+
+def profile_task(
+    task: Task,
+    sizes: Sizes,
+    machine: Machine,
+    options: ProfileOptions = ProfileOptions(),
+    cache: Cache | None = None,
+) -> Modelled:
+    """The modelled time of a task's launch at these sizes on a machine.
+
+    Raises UserError: what compiling, loading and counting raise; `no-machine-code` where there is no cubin to read;
+    `too-large`, `missing-rate`, `model-deadlock`.
+    """
+    clock = _Clock()
+    with clock.stage("compile"):
+        compiled = compile_task(task, sizes, machine.architecture, cache)
+    with clock.stage("machine code"):
+        function = _function(compiled, machine)
+    with clock.stage("count"):
+        counts = count_task(compiled, task, sizes, machine, options.seed)
+    with clock.stage("match"):
+        lines = Lines.of(counts.sites)
+        matched, costs = match(function, counts), access_costs(function, lines, counts.memory)
+    held = occupancy(_footprint(compiled, counts), machine)
+    work = Work(function, matched.classes, costs.by_instruction, held.ctas, {}, {})
+    parameters = SmParameters(machine)
+    with clock.stage("simulate"):
+        times = chip_time(work, parameters, options.timeline)
+    with clock.stage("interval"):
+        time_us = _interval(work, parameters, options)
+    return Modelled(
+        kernel=task.name,
+        machine=machine.name,
+        architecture=compiled.architecture,
+        sizes=dict(sizes),
+        time_us=time_us,
+        clock_mhz=parameters.rate("clock_mhz"),
+        time=times,
+        occupancy=held,
+        limits=limits_of(work, times, parameters),
+        kernel_class=kernel_class(function),
+        error_percent=None,
+        deviation=matched.deviation,
+        work=work,
+        counts=counts,
+        notes=tuple(_notes(matched, costs, counts)) + times.sm.assumptions,
+        seconds=clock.seconds,
+    )
+
+
+def kernel_class(function: Function) -> str:
+    """The class by which the model's error is told: asynchronous, tensor or plain.
+
+    Units that work beside the warps are modelled more coarsely than the instructions of warps.
+    """
+    opcodes = {i.opcode for i in function.instructions}
+    if opcodes & {"UTMALDG", "UTMASTG", "UTMAREDG", "UBLKCP", "HGMMA", "QGMMA", "IGMMA", "UTCHMMA", "UTCQMMA", "SYNCS"}:
+        return "asynchronous"
+    return "tensor" if opcodes & {"HMMA", "IMMA", "DMMA", "QMMA", "OMMA"} else "plain"
+
+
+def _function(compiled: Compiled, machine: Machine) -> Function:
+    if compiled.cubin is None:
+        raise fail(
+            "no-machine-code", f"`{compiled.entry}` was compiled without machine code for {machine.architecture}"
+        )
+    return read_sass(compiled.cubin, compiled.entry, compiled.architecture)
+
+
+def _footprint(compiled: Compiled, counts: KernelCounts) -> Footprint:
+    resources = compiled.resources
+    static = resources.static_smem_bytes if resources else 0
+    return Footprint(
+        math.prod(counts.block),
+        resources.registers if resources else 0,
+        static + compiled.dynamic_smem_bytes,
+        compiled.tmem_columns,
+    )
+
+
+def _interval(work: Work, parameters: SmParameters, options: ProfileOptions) -> Interval:
+    def time_us(chosen: SmParameters) -> float:
+        return chip_time(work, chosen).total_cycles / chosen.rate("clock_mhz")
+
+    value = time_us(parameters)
+    return interval(value, parameters, time_us) if options.with_interval else Interval(value, value, value)
+
+
+def _notes(matched: Matched, costs: Costs, counts: KernelCounts) -> Iterator[Diagnostic]:
+    if matched.deviation > _DEVIATION_NOTE:
+        message = f"{matched.deviation:.1%} of the PTX's executions fit no path through the machine code"
+        yield Diagnostic("unmatched-executions", message)
+    if not counts.is_regular:
+        yield Diagnostic("irregular-grid", f"CTAs differ: {'; '.join(counts.checks)}")
+    if counts.assumed:
+        message = f"{len(counts.assumed)} branches depend on data that was not there and are taken to be taken"
+        yield Diagnostic("assumed-branches", message)
+    if costs.unseen:
+        message = f"{len(costs.unseen)} accesses of the assembler's own are taken for coalesced and cached"
+        yield Diagnostic("unseen-accesses", message)
