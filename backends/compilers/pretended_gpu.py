@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from backends.compilers.architecture import shared_limit_bytes
 from backends.compilers.triton_adaptor import require_triton
 from ir.diagnostics import missing
 
 # Launches are handed to one of these: kernel, arguments by parameter name, launch options, grid.
 Recorder = Callable[[Any, Mapping[str, Any], Mapping[str, Any], tuple[int, ...]], None]
 
-# Streaming multiprocessors, and KiB of shared memory that a block may use, by compute capability.
-# Sources: NVIDIA data sheets of A100, RTX 3090, RTX 4090, H100 SXM, B200, RTX 5090; CUDA programming guide, table of
-# technical specifications per compute capability.
+# Streaming multiprocessors by compute capability.
+# Source: NVIDIA data sheets of A100, RTX 3090, RTX 4090, H100 SXM, B200, RTX 5090.
 _MULTIPROCESSORS = {80: 108, 86: 82, 89: 128, 90: 132, 100: 148, 103: 148, 120: 170}
-_SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99}
 _DEFAULT_CAPABILITY = 90
 _BENCHMARK_MS = 1.0
 
@@ -164,7 +163,7 @@ def _pretended_driver(capability: int) -> Iterator[None]:
 
 def _triton_properties(capability: int) -> dict[str, int]:
     return {
-        "max_shared_mem": _SHARED_KIB.get(capability, _SHARED_KIB[_DEFAULT_CAPABILITY]) * 1024,
+        "max_shared_mem": shared_limit_bytes(capability),
         "multiprocessor_count": _MULTIPROCESSORS.get(capability, _MULTIPROCESSORS[_DEFAULT_CAPABILITY]),
         "max_num_regs": 65536,
         "warpSize": 32,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.compilers.architecture import shared_limit_bytes
 from backends.device import CHECKS, Argument, Buffer, LaunchConfig, LaunchResult
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.arguments import packed
@@ -33,8 +34,6 @@ from ir.diagnostics import fail
 MAX_THREADS = 1024
 MAX_BLOCK = (1024, 1024, 64)
 MAX_GRID = ((1 << 31) - 1, 65535, 65535)
-# The same table, by compute capability: shared memory that one CTA may have.
-_SHARED_KIB = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99, 121: 99}
 _DEFAULT_CAPACITY_BYTES = 64 << 30
 
 
@@ -168,7 +167,7 @@ def _launch_rules(
     """(whether it holds, what is said if it does not) of each rule for launches."""
     grid, block, threads = config.grid, config.block, prod(config.block)
     compiled_for = entry.attributes.required_threads or entry.attributes.max_threads
-    limit = _SHARED_KIB.get(architecture, 227) * 1024
+    limit = shared_limit_bytes(architecture)
     return [
         (min(grid) >= 1 and min(block) >= 1, f"grid {grid} or block {block} has an empty side"),
         (min(config.cluster) >= 1, f"a cluster of {config.cluster} has an empty side"),

@@ -1,10 +1,11 @@
 """The race checker: two accesses to the same bytes, one of them a write, that nothing orders.
 
 Accesses of asynchronous engines are checked when they are issued, so that what is found does not depend on when they
-happen. CTAs of different batches are unordered, like those of one, unless a release and an acquire through memory order
-them; an acquire that reads a release of an earlier batch is taken to order everything before that moment. Stores of the
-same value to the same place are no finding, of values that differ in their last bits a warning; atomics and other strong accesses do not race with each other, and of many
-readers of a place in global memory the last two are remembered.
+happen. CTAs of different batches are unordered, like those of one, unless a release and an acquire through memory
+order them; an acquire that reads a release of an earlier batch is taken to order everything before that moment. Stores
+of the same value to the same place are no finding, of values that differ in their last bits a warning; atomics and
+other strong accesses do not race with each other, and of many readers of a place in global memory the last two are
+remembered.
 """
 
 from __future__ import annotations

@@ -33,13 +33,17 @@ class Form:
     refused: set[str] = field(default_factory=set)
 
 
+# Architectures by how much of their own they have; of one generation's consumer parts the code is `sm_80`'s.
+_RICHEST = ("sm_80", "sm_86", "sm_89", "sm_120", "sm_90", "sm_100")
+
+
 def programs(languages: tuple[str, ...], everything: bool = True) -> Iterator[tuple[str, Task, str]]:
     """(name, task, target) of each program to compile: all variants and targets, or one of each task."""
     for file in task_files(ROOT / "kernels"):
         task = load_task(file)
         for one in task.all_variants() if everything else (task,):
             if one.language in languages:
-                for target in one.targets if everything else one.targets[-1:]:
+                for target in one.targets if everything else (max(one.targets, key=_RICHEST.index),):
                     yield f"{one.name} {one.variant_name} {target}".replace("  ", " "), one, target
 
 

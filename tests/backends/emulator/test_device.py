@@ -81,6 +81,22 @@ def test_launches_that_the_driver_refuses(grid: Any, block: Any, shared: int, cl
     assert rules(error) == {"bad-launch"}
 
 
+@pytest.mark.parametrize(("target", "limit"), [("sm_80", 163), ("sm_89", 99), ("sm_90a", 227), ("sm_120a", 99)])
+def test_shared_memory_is_what_the_architecture_has(target: str, limit: int) -> None:
+    ptx = kernel("").replace(".target sm_90", f".target {target}")
+    assert f".target {target}\n" in ptx
+    assert launch(ptx, LaunchConfig((1, 1, 1), (1, 1, 1), limit * 1024), [0]).fault is None
+    with pytest.raises(UserError) as error:
+        launch(ptx, LaunchConfig((1, 1, 1), (1, 1, 1), limit * 1024 + 16), [0])
+    assert rules(error) == {"bad-launch"}
+
+
+def test_an_architecture_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UserError) as error:
+        launch(PLAIN.replace(".target sm_90", ".target sm_139"), LaunchConfig((1, 1, 1), (1, 1, 1)), [0])
+    assert rules(error) == {"unknown-architecture"}
+
+
 def test_required_block() -> None:
     ptx = PLAIN.replace("(.param .u64 p0)", "(.param .u64 p0) .reqntid 64")
     with pytest.raises(UserError) as error:
