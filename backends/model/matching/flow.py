@@ -27,7 +27,7 @@ _DETERMINISTIC_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Flow:
-    """Executions of each edge by one warp, (ENTRY, first block) and (last block, EXIT) among them.
+    """Executions of each edge by one warp, (ENTRY, first block of a function) and (last block, EXIT) among them.
 
     deviation: the sum over anchors of counts that could not be met; total: of the anchors' counts.
     """
@@ -49,7 +49,9 @@ def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
     blocks = {b.number: sum(v for (_s, t), v in edges.items() if t == b.number) for b in function.blocks}
     for block in function.blocks:
         model.add(blocks[block.number] == sum(v for (s, _t), v in edges.items() if s == block.number))
-    model.add(edges[ENTRY, function.blocks[0].number] == 1)
+    for root in roots_of(function):
+        calls = sum(blocks[b.number] for b in function.blocks if b.callee == root)
+        model.add(edges[ENTRY, root] == (1 if root == 0 else calls))
     _no_loop_unentered(model, function, edges, most)
     deviations = [_deviation(model, anchor, blocks, most) for anchor in anchors]
     executed = sum(blocks[b.number] * (b.last - b.first + _ENTERING) for b in function.blocks)
@@ -66,7 +68,22 @@ def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
 def _edges(function: Function) -> list[Edge]:
     inner = [(block.number, successor) for block in function.blocks for successor in block.successors]
     ends = [(block.number, EXIT) for block in function.blocks if leaves(function, block.number)]
-    return [(ENTRY, function.blocks[0].number), *inner, *ends]
+    return [*((ENTRY, root) for root in roots_of(function)), *inner, *ends]
+
+
+def roots_of(function: Function) -> tuple[int, ...]:
+    """Blocks where the entry and the functions that it calls start."""
+    return tuple(dict.fromkeys([0, *(b.callee for b in function.blocks if b.callee is not None)]))
+
+
+def reached_from(function: Function, root: int) -> frozenset[int]:
+    """The blocks of one function."""
+    found, todo = {root}, [root]
+    while todo:
+        new = set(function.blocks[todo.pop()].successors) - found
+        found |= new
+        todo.extend(new)
+    return frozenset(found)
 
 
 def leaves(function: Function, block: int) -> bool:

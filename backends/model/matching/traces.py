@@ -6,18 +6,18 @@ and the iterations of an inner loop are spread evenly over the times it was ente
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backends.model.matching.flow import ENTRY, EXIT, Flow
+from backends.model.matching.flow import Flow, reached_from, roots_of
 from backends.model.sm.trace import Repeat, Run, Step, WarpTrace
 from backends.sass.function import Function
 
-# A node of a region: a block, or a loop that lies in the region as a whole.
+# A node of a region: a block, a loop that lies in the region as a whole, or a function that is called there.
 _Node = tuple[str, int]
 _START, _BACK, _OUT = ("start", 0), ("back", 0), ("out", 0)
-_FUNCTION = None
+_WALKED = ("loop", "call")
 # A piece of a walk, and how often in a row it is walked.
 _Segment = tuple[WarpTrace, int]
 
@@ -31,56 +31,71 @@ class _Path:
 
 def build_trace(function: Function, flow: Flow) -> WarpTrace:
     """The trace of the warp whose flow this is."""
-    (trace, _once), *_others = _Tracer(function, flow).walks(_FUNCTION, 1)
+    (trace, _once), *_others = _Tracer(function, flow).walks(("call", 0), 1)
     return trace
 
 
 class _Tracer:
+    """Walks of regions: a loop, or a function by its first block (`call`), the entry being one."""
+
     def __init__(self, function: Function, flow: Flow) -> None:
         self.function = function
         self.flow = flow
-        self.innermost: dict[int, int | None] = defaultdict(lambda: _FUNCTION)
+        self.innermost: dict[int, int] = {}
         for number in sorted(range(len(function.loops)), key=lambda n: -len(function.loops[n].blocks)):
             self.innermost |= dict.fromkeys(function.loops[number].blocks, number)
+        self.reached = {root: reached_from(function, root) for root in roots_of(function)}
 
-    def walks(self, region: int | None, entries: int) -> list[_Segment]:
+    def walks(self, region: _Node, entries: int) -> list[_Segment]:
         """`entries` walks through a region, those that are alike together; the multiplicities sum to `entries`."""
-        paths = _paths(self._graph(region))
-        queues = {loop: _Queue(self.walks(loop, n)) for loop, n in _passes(paths).items()}
+        paths = [self._with_calls(path) for path in _paths(self._graph(region))]
+        queues = {node: _Queue(self.walks(node, n)) for node, n in _passes(paths).items()}
         turning = [segment for path in paths if path.turns for segment in _expanded(path, queues)]
         leaving = [segment for path in paths if not path.turns for segment in _expanded(path, queues)]
         shared = _shared_out(turning, leaving or [((), entries)], entries)
         return [(_joined(turns, last), n) for turns, last, n in shared]
 
-    def _graph(self, region: int | None) -> dict[_Node, dict[_Node, int]]:
+    def _with_calls(self, path: _Path) -> _Path:
+        """Functions put behind the blocks that call them."""
+        nodes: list[_Node] = []
+        for kind, number in path.nodes:
+            nodes.append((kind, number))
+            callee = self.function.blocks[number].callee if kind == "block" else None
+            if callee is not None:
+                nodes.append(("call", callee))
+        return replace(path, nodes=tuple(nodes))
+
+    def _graph(self, region: _Node) -> dict[_Node, dict[_Node, int]]:
         graph: dict[_Node, dict[_Node, int]] = defaultdict(lambda: defaultdict(int))
         for source, target, count in self._edges(region):
             if source != target:
                 graph[source][target] += count
         return graph
 
-    def _edges(self, region: int | None) -> Iterator[tuple[_Node, _Node, int]]:
-        inside = None if region is _FUNCTION else self.function.loops[region].blocks
-        header = None if region is _FUNCTION else self.function.loops[region].header
+    def _edges(self, region: _Node) -> Iterator[tuple[_Node, _Node, int]]:
+        kind, number = region
+        is_loop = kind == "loop"
+        inside = self.function.loops[number].blocks if is_loop else self.reached[number]
+        header = self.function.loops[number].header if is_loop else number
         for (source, target), count in self.flow.edges.items():
-            came_in = inside is None or source in inside
-            if not came_in:
+            if source not in inside:
                 if target == header:
                     yield _START, self._node(region, target), count
                 continue
-            start = _START if source == ENTRY else self._node(region, source)
-            if target == header:
+            start = self._node(region, source)
+            if is_loop and target == header:
                 yield start, _BACK, count
-            elif target == EXIT or (inside is not None and target not in inside):
+            elif target not in inside:
                 yield start, _OUT, count
             else:
                 yield start, self._node(region, target), count
 
-    def _node(self, region: int | None, block: int) -> _Node:
-        loop = self.innermost[block]
-        if loop == region:
+    def _node(self, region: _Node, block: int) -> _Node:
+        around = region[1] if region[0] == "loop" else None
+        loop = self.innermost.get(block)
+        if loop == around:
             return "block", block
-        while loop is not None and self.function.loops[loop].parent != region:
+        while loop is not None and self.function.loops[loop].parent != around:
             loop = self.function.loops[loop].parent
         return ("block", block) if loop is None else ("loop", loop)
 
@@ -117,13 +132,13 @@ def _widest(left: Mapping[_Node, Mapping[_Node, int]], first: _Node) -> list[tup
     return path
 
 
-def _passes(paths: Sequence[_Path]) -> dict[int, int]:
-    """How often each inner loop is entered."""
-    found: dict[int, int] = defaultdict(int)
+def _passes(paths: Sequence[_Path]) -> dict[_Node, int]:
+    """How often each inner loop is entered, and each function called."""
+    found: dict[_Node, int] = defaultdict(int)
     for path in paths:
-        for kind, number in path.nodes:
-            if kind == "loop":
-                found[number] += path.times
+        for node in path.nodes:
+            if node[0] in _WALKED:
+                found[node] += path.times
     return dict(found)
 
 
@@ -141,22 +156,25 @@ class _Queue:
         """Use up part of the first segment."""
         if not self.segments:
             return
-        trace, n = self.segments[0]
-        self.segments[:1] = [(trace, n - times)] if n > times else []
+        trace, n = self.segments.pop(0)
+        if n > times:
+            self.segments.insert(0, (trace, n - times))
+        elif n < times:
+            self.take(times - n)
 
 
-def _expanded(path: _Path, queues: Mapping[int, _Queue]) -> Iterator[_Segment]:
-    """The walks of a path, inner loops in place of their nodes."""
-    loops = [number for kind, number in path.nodes if kind == "loop"]
+def _expanded(path: _Path, queues: Mapping[_Node, _Queue]) -> Iterator[_Segment]:
+    """The walks of a path, inner loops and functions in place of their nodes."""
+    walked = Counter(node for node in path.nodes if node[0] in _WALKED)
     left = path.times
     while left:
-        fronts = {loop: queues[loop].front() for loop in loops}
-        times = min([left, *(n for _trace, n in fronts.values())])
+        fronts = {node: queues[node].front() for node in walked}
+        times = max(min([left, *(fronts[node][1] // n for node, n in walked.items())]), 1)
         steps: list[Step] = []
-        for kind, number in path.nodes:
-            steps.extend(fronts[number][0] if kind == "loop" else (Run((number,)),))
-        for loop in loops:
-            queues[loop].take(times)
+        for node in path.nodes:
+            steps.extend(fronts[node][0] if node in walked else (Run((node[1],)),))
+        for node, n in walked.items():
+            queues[node].take(times * n)
         left -= times
         yield _merged(steps), times
 

@@ -177,3 +177,18 @@ def test_no_exit_gives_no_flow() -> None:
     blocks = (Block(0, 0, 1, (0,)),)
     function = Function("kernel", "sm_90a", (_instruction(0, "BRA"),), blocks, loops_of(blocks, [0]))
     assert solve_flow(function, []) is None
+
+
+def test_function_is_walked_where_it_is_called() -> None:
+    """A loop of three calls a function that loops twice: entry 0, caller 1, exit 2; callee 3, its loop 4, return 5."""
+    blocks = (
+        Block(0, 0, 1, (1,)), Block(1, 1, 2, (1, 2), callee=3), Block(2, 2, 3, ()),
+        Block(3, 3, 4, (4,)), Block(4, 4, 5, (4, 5)), Block(5, 5, 6, ()),
+    )  # fmt: skip
+    opcodes = ("MOV", "CALL", "EXIT", "LDG", "LDG", "RET")
+    code = tuple(_instruction(n, opcode) for n, opcode in enumerate(opcodes))
+    function = Function("kernel", "sm_90a", code, blocks, loops_of(blocks, [0, 3]))
+    flow = solve_flow(function, anchors(function, {4: "ld.global.f32", 5: "ld.global.f32"}, {4: 3, 5: 6}))
+    assert flow is not None
+    assert flow.deviation == 0
+    assert in_order(build_trace(function, flow)) == [0, *([1, 3, 4, 4, 5] * 3), 2]
