@@ -1,18 +1,20 @@
-"""A bound on II from z3: the smallest one at which times, units and memories alone fit, whatever the groups are.
+"""What z3 says of a range of IIs: which are refuted, with and without groups, and a schedule at the first that is not.
 
 Where two units are nearly full and a memory is tight, few orders are left on the ring and no arrangement of groups
 matters. Difference logic sees the negative cycles of such orders at once, where propagated bounds creep towards them:
-on attention for Blackwell some 300 conflicts rule out an II that CP-SAT needs minutes for.
+on attention for Blackwell some 300 conflicts rule out an II that CP-SAT needs minutes for. Where registers bind, it
+decides the whole problem sooner too, as it counts them only where an answer has them wrong.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from twill.problem.problem import Family, Problem
 from twill.solve.protocol import Limits
-from twill.solve.smt_query import Oracle, Question, Verdict
+from twill.solve.smt_query import Cut, Oracle, Question, Verdict
 from twill.solve.smt_record import Assignment
 from twill.solve.smt_worker import Send, messages
 
@@ -33,10 +35,15 @@ _FIRST_STEPS = 64  # the first step above the known bound is this part of it
 
 @dataclass(frozen=True)
 class Floor:
-    """What the relaxation says: IIs up to `refuted` have no schedule (0: none is refuted); from `fits` on it fits."""
+    """IIs up to `refuted` have no schedule (0: none is refuted); from `fits` on there is one, and `found` is it.
+
+    cuts: what z3 has learnt on the way.
+    """
 
     refuted: int = 0
     fits: int | None = None
+    found: Assignment | None = field(default=None, compare=False)
+    cuts: tuple[Cut, ...] = field(default=(), compare=False)
 
 
 def without_groups(problem: Problem) -> Problem:
@@ -46,15 +53,20 @@ def without_groups(problem: Problem) -> Problem:
 
 
 def floor_of(problem: Problem, low: int, high: int, limits: Limits) -> Floor:
-    """Refute IIs from `low` on, up to the smallest of low .. high that the relaxation leaves open.
+    """The climb of the relaxation without groups: what it refutes, the problem refutes."""
+    floor = climb(without_groups(problem), low, high, limits)
+    limits.progress(f"II {floor.refuted}: refuted without groups" if floor.refuted else "II: open without groups")
+    return floor
+
+
+def climb(problem: Problem, low: int, high: int, limits: Limits) -> Floor:
+    """Refute IIs from `low` on, up to the smallest of low .. high that z3 leaves open or finds a schedule at.
 
     Steps double until one stays open, then are halved: feasible at II is feasible at II + 1, for any number of stages.
     Cut short by the time limit, the floor is what was known until then.
     """
-    floor = Floor()
-    for floor in messages(_Climb(problem, low, high, limits.remaining_s), limits.remaining_s):
-        limits.progress(f"II {floor.refuted}: refuted without groups" if floor.refuted else "II: open without groups")
-    return floor
+    floors = messages(_Climb(problem, low, high, limits.remaining_s), limits.remaining_s)
+    return reduce(lambda _before, latest: latest, floors, Floor())
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class _Climb:
     def run(self, send: Send) -> None:
         """Sends a Floor whenever it has learnt something."""
         deadline = time.monotonic() + self.time_s
-        oracle, floor = Oracle(without_groups(self.problem)), Floor()
+        oracle, floor = Oracle(self.problem), Floor()
         ii, step, first_open = self.low, max(1, self.low // _FIRST_STEPS), self.high + 1
         while ii < first_open:
             answer = oracle.ask(Question(ii), deadline - time.monotonic(), _EFFORT)
@@ -76,7 +88,8 @@ class _Climb:
             else:
                 first_open = ii
             if isinstance(answer, Assignment):
-                floor = replace(floor, fits=ii)
+                floor = replace(floor, fits=ii, found=answer)
+            floor = replace(floor, cuts=tuple(oracle.cuts))
             send(floor)
             low = max(self.low, floor.refuted + 1)
             ii = min(ii + step, (low + first_open) // 2)

@@ -19,17 +19,20 @@ from twill.solve.joint_contract import cores, first_open
 from twill.solve.joint_model import Solution
 from twill.solve.joint_question import Questions, Scope
 from twill.solve.joint_refute import NAME as SMT
-from twill.solve.joint_refute import refuted
-from twill.solve.joint_relax import Floor, floor_of
+from twill.solve.joint_refute import ask as ask_smt
+from twill.solve.joint_relax import Floor, climb, floor_of
 from twill.solve.joint_run import OutOfTimeError
 from twill.solve.protocol import Limits
-from twill.solve.smt_query import Question
+from twill.solve.smt_query import Cut, Question, Verdict
+from twill.solve.smt_record import Assignment
 
 SEARCH = "CP-SAT"
+_FOR_ANY_STAGES = "unsatisfiable in difference logic, for any number of stages"
 _FIRST_LOOK = 0.1  # deterministic time of the first look at one question; doubled from round to round
 _ROUNDS = 3  # looks at one II before another is tried
 _QUICK_EFFORT = 2_000_000  # z3's resource units for the other refuter, early in a question: about a second
 _EFFORT = 16_000_000  # the same, once CP-SAT has had its rounds
+_MORE_EFFORT = 4  # times as many from one bisection of the II to the next
 _LARGE = 48  # ops from which on a model of the registers is slow
 _SEQUENTIAL_LOOK = 0.5  # for a schedule to fall back on
 _FEW_MORE = 3  # groups beyond the least number that it may have
@@ -63,8 +66,11 @@ class Search:
         self.stages = self.instance.max_stages or -(-self.chain // self.minimum) + 2
         self.most_groups = self.instance.group_count
         self.few_groups = self._least_groups()
-        self.refuter_first = False
+        self.other_first = False
+        self.cuts: tuple[Cut, ...] = ()
+        self.effort = _EFFORT
         self.floor: Floor | None = None
+        self.climbed = False
         self.sequential_asked = False
         self.large, self.loosely = self.instance.size > _LARGE and self.instance.has_registers, False
         self.most_ii = screen.most_useful_ii(self.instance)
@@ -189,6 +195,7 @@ class Search:
                 self._attempt(middle, look, _ROUNDS)
                 low = max(self.known.bounds["ii"], low if self._best.ii <= middle else middle + 1)
             look *= 2**_ROUNDS
+            self.effort *= _MORE_EFFORT
 
     def _attempt(self, ii: int, look: float, rounds: int | None) -> None:
         """Find a schedule at `ii` or refute it, in looks that double; no limit on their number where `rounds` is None.
@@ -197,8 +204,8 @@ class Search:
         """
         whole = Scope(self.horizon(ii), self.most_groups)
         finds, fits = self._scopes(ii, whole), False
-        asked = self.refuter_first
-        if asked and self._refuted_otherwise(ii, _QUICK_EFFORT):
+        asked = self.other_first
+        if asked and self._settled_otherwise(ii, _QUICK_EFFORT):
             return
         if self._found_loosely(ii, look):
             return
@@ -213,14 +220,13 @@ class Search:
                 return
             finds = [scope for scope in finds if scope not in verdict.fruitless]
             fits = verdict.relaxed_fits
-            if self._below_floor(ii):
+            to_bisect = self._find_sequential()
+            if self._narrowed(ii) or self._below_floor(ii) or to_bisect:
                 return
-            if self._find_sequential():
-                return  # there is something to bisect now
-            if round_ == _ROUNDS - 1 and self._refuted_otherwise(ii, _EFFORT):
+            if round_ == _ROUNDS - 1 and self._settled_otherwise(ii, self.effort):
                 return
             early = round_ == 0 and not asked and not self._fits(ii)
-            if early and self._refuted_otherwise(ii, _QUICK_EFFORT):
+            if early and self._settled_otherwise(ii, _QUICK_EFFORT):
                 return
 
     def _find_sequential(self) -> bool:
@@ -251,6 +257,20 @@ class Search:
         self.known.solution = solution or self.known.solution
         return solution is not None
 
+    def _narrowed(self, ii: int) -> bool:
+        """Whether z3 decides `ii` while it raises the bound; asked once, when CP-SAT has left a question open."""
+        if self.large or self.climbed:
+            return False
+        self.climbed = True
+        high = self.most_ii if self.known.solution is None else self._best.ii - 1
+        floor = climb(self.problem, self.known.bounds["ii"], high, self.limits)
+        if floor.refuted:
+            self._refute(floor.refuted, SMT, _FOR_ANY_STAGES)
+        self.cuts = floor.cuts
+        if floor.found is not None:
+            self._take(floor.found)
+        return ii <= floor.refuted or floor.found is not None
+
     def _below_floor(self, ii: int) -> bool:
         """Whether the relaxation without groups rules `ii` out; asked once, when CP-SAT has left a question open."""
         if self.floor is None:
@@ -273,13 +293,27 @@ class Search:
         scopes = [Scope(length, count) for length in lengths for count in counts if length < everything.length]
         return [*scopes, everything]
 
-    def _refuted_otherwise(self, ii: int, effort: int) -> bool:
-        """Ask the other refuter what CP-SAT leaves open; once it has refuted an II, it is asked first."""
-        if not refuted(self.problem, Question(ii), effort, self.limits):
+    def _settled_otherwise(self, ii: int, effort: int) -> bool:
+        """Ask the other solver what CP-SAT leaves open; once it has settled an II, it is asked first."""
+        answer = self._ask_otherwise(Question(ii), effort)
+        if answer is Verdict.UNKNOWN:
             return False
-        self.refuter_first = True
-        self._refute(ii, SMT, "unsatisfiable in difference logic, for any number of stages")
+        self.other_first = True
+        if answer is Verdict.REFUTED:
+            self._refute(ii, SMT, _FOR_ANY_STAGES)
         return True
+
+    def _ask_otherwise(self, question: Question, effort: int) -> Verdict | None:
+        """The other solver's verdict; None where it has found a schedule, which is taken."""
+        answer = ask_smt(self.problem, question, effort, self.limits, self.cuts)
+        if isinstance(answer, Verdict):
+            return answer
+        self._take(answer)
+        return None
+
+    def _take(self, found: Assignment) -> None:
+        self.known.solution = Solution(found.ii, found.times, found.groups)
+        self.limits.progress(f"II {found.ii}: schedule found by {SMT}, length {found.length}")
 
     def _refute(self, ii: int, method: str = SEARCH, detail: str = "") -> None:
         self._reject(ii, method, detail or f"infeasible with at most {self.stages} stages")
@@ -311,9 +345,9 @@ class Search:
                 self.known.solution = verdict.solution
             elif verdict.refuted:
                 low = self._raise_length(target, SEARCH)
-            elif refuted(self.problem, Question(ii, length=target), _EFFORT, self.limits):
+            elif (said := self._ask_otherwise(Question(ii, length=target), _EFFORT)) is Verdict.REFUTED:
                 low = self._raise_length(target, SMT)
-            else:
+            elif said is Verdict.UNKNOWN:
                 look *= 2
 
     def _raise_length(self, refuted_length: int, method: str) -> int:

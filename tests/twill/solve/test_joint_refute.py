@@ -10,15 +10,17 @@ from ir.graph import DependenceGraph, Edge, Op
 from ir.machine import Machine
 from ir.schedule import Schedule
 from twill.problem.problem import Pins, Problem
+from twill.problem.verify import verify
 from twill.solve import joint_prove, joint_search
 from twill.solve.certify import ContradictionError, certify
 from twill.solve.cpsat import CpSat
 from twill.solve.joint_question import Verdict
-from twill.solve.joint_refute import refuted
-from twill.solve.joint_relax import Floor, floor_of
+from twill.solve.joint_refute import ask, refuted
+from twill.solve.joint_relax import Floor, climb, floor_of
 from twill.solve.protocol import Limits
 from twill.solve.smt import Smt
 from twill.solve.smt_query import Question
+from twill.solve.smt_query import Verdict as Answer
 
 # Two tiles of 3 live cycles each in a memory for one: II is 6, where the unit alone would allow 2.
 GRAPH = DependenceGraph(
@@ -52,6 +54,32 @@ def test_the_search_takes_its_word_and_names_it(monkeypatch: pytest.MonkeyPatch)
     found = CpSat().solve(PROBLEM, Limits())
     assert found.ii_cycles == found.lower_bound_cycles == 6
     assert {r.method for r in found.certificate.rejections if r.ii_cycles == 5} == {"SMT"}
+
+
+def test_its_schedules_are_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CP-SAT kept from answering at all, II and length are found and proven by the other solver."""
+    monkeypatch.setattr(joint_search.Questions, "decide", lambda *_asked, **_named: Verdict())
+    monkeypatch.setattr(joint_search.Questions, "find_loosely", lambda *_asked: None)
+    monkeypatch.setattr(joint_search, "cores", lambda _instance, _ii: ())
+    monkeypatch.setattr(joint_search.screen, "first_open_ii", lambda _instance, low, _high, _stages: low)
+    found = CpSat().solve(PROBLEM, Limits())
+    assert (found.ii_cycles, found.length_cycles) == (6, 6)
+    assert [(level.method, level.proven) for level in found.certificate.levels[:2]] == [("SMT", True), ("SMT", True)]
+    assert not verify(found, PROBLEM)
+
+
+def test_what_it_learnt_of_registers_serves_its_next_question() -> None:
+    """Two tiles of 6 registers, of which 8 are there: at II 5 they fit only where their lives do not overlap."""
+    ops = (Op("a", "u", 3, 1, registers=6, warps=1), Op("b", "u", 3, 1, registers=6, warps=1))
+    machine = Machine(
+        "m", {"u": 1}, registers_per_sm=8, max_registers_per_thread=8, register_granularity=1, reserved_registers=0,
+        min_registers_per_thread=1, threads_per_warp=1, warp_specialization=False,
+    )  # fmt: skip
+    problem = Problem(DependenceGraph("tiles", ops, ()), machine)
+    floor = climb(problem, 2, 100, Limits())
+    assert (floor.refuted, floor.fits) == (5, 6)
+    assert floor.cuts
+    assert ask(problem, Question(5), 10**8, Limits(), floor.cuts) is Answer.REFUTED
 
 
 def told_by_smt(problem: Problem) -> Schedule:
