@@ -10,8 +10,8 @@ _ARCHITECTURE = re.compile(r"(?:sm_?|compute_)?(\d{2,3})[af]?")
 # From here on the instructions that only one generation has (wgmma, tcgen05) need the `a` in the target's name.
 # Source: PTX ISA, `.target`, architecture-specific features.
 _FIRST_SPECIFIC = 90
-# KiB of shared memory that one CTA may ask for. Source: CUDA C++ programming guide, technical specifications per compute
-# capability, "maximum amount of shared memory per thread block".
+# KiB of shared memory that one CTA may ask for.
+# Source: CUDA C++ programming guide, technical specifications, maximum amount of shared memory per thread block.
 _SHARED_KIB = {
     50: 48, 52: 48, 53: 48, 60: 48, 61: 48, 62: 48, 70: 96, 72: 96, 75: 64, 80: 163, 86: 99, 87: 163, 89: 99,
     90: 227, 100: 227, 101: 227, 103: 227, 110: 227, 120: 99, 121: 99,

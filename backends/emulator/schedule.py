@@ -43,6 +43,7 @@ class Scheduler:
         # The same by warp, shape (blocks, instances), where somebody has asked for it.
         self.warp_counts: NDArray[np.int32] | None = None
         self._steps = 0
+        self._turns = 0
         self._deadline_s = time.monotonic() + batch.settings.time_limit_s
 
     def go_on(self, executed: int, started_s: float) -> None:
@@ -101,8 +102,8 @@ class Scheduler:
     def _next(self) -> Front | None:
         if not self.ready:
             return None
-        self._steps += 1
-        if self._steps % _FAIRNESS_PERIOD == 0:
+        self._turns += 1
+        if self._turns % _FAIRNESS_PERIOD == 0:
             self._spend_turn()
             block = int(self.batch.random.choice(list(self.ready)))
         else:

@@ -182,3 +182,25 @@ def test_a_wait_that_nobody_ends_is_a_deadlock() -> None:
 ])  # fmt: skip
 def test_bad_mbarriers(body: str, rule: str) -> None:
     assert fault(f"mov.u32 %r3, bar; {body}")[0] == rule
+
+
+@pytest.mark.parametrize("blocks", range(4))
+def test_a_spinning_warp_starves_nobody(blocks: int) -> None:
+    """However many blocks were run before: the warp that others spin for has its turns."""
+    before = "".join(f"@%p9 bra B{n}; add.u32 %r9, %r9, 1; B{n}: " for n in range(blocks))
+    got = results(
+        f"""
+        setp.ge.u32 %p9, %r0, 0; {before} mov.u32 %r4, 7; setp.lt.u32 %p1, %r0, 32; @!%p1 bra SET;
+    SPIN:
+        ld.volatile.shared.u32 %r3, [tile]; setp.ne.u32 %p2, %r3, 7; @%p2 bra SPIN;
+        st.global.u32 [%rd1], %r3; ret;
+    SET:
+        mov.u32 %r6, 0;
+    DELAY:
+        add.u32 %r6, %r6, 1; setp.lt.u32 %p3, %r6, 5; @%p3 bra DELAY;
+        st.volatile.shared.u32 [tile], %r4; st.global.u32 [%rd1], %r4;
+    """,
+        block=64,
+        instruction_budget=20_000,
+    )
+    assert (got == 7).all()
