@@ -12,9 +12,9 @@ from backends.sass.flow import Block, blocks_of
 from backends.sass.instruction import Instruction, decode_control
 from backends.sass.listing import Line, Listing, disassemble
 from backends.sass.loops import Loop, loops_of
-from backends.sass.opcodes import OPCODES, pipe_of
+from backends.sass.opcodes import OPCODES, pipe_cycles, pipe_of, unknown_opcode
 from backends.sass.registers import registers_of
-from ir.diagnostics import Diagnostic, Location, UserError, fail
+from ir.diagnostics import Location, UserError, fail
 
 __all__ = ["Block", "Function", "Loop", "function_of", "read_sass"]
 
@@ -64,14 +64,9 @@ def _check_opcodes(listing: Listing, capability: int) -> None:
     """Every opcode that is not known, once, so that one run tells all."""
     unknown = {_split(line.text)[1].partition(".")[0]: line for line in reversed(listing.lines)}
     found = [(name, line) for name, line in unknown.items() if name not in OPCODES]
-    remedy = "it is not modelled: its pipe must be added to the table, with a source"
     if found:
-        raise UserError(
-            *(
-                Diagnostic("unknown-opcode", f"no pipe is known for `{name}` of sm_{capability}", _place(line), remedy)
-                for name, line in sorted(found, key=lambda item: item[1].address)
-            )
-        )
+        ordered = sorted(found, key=lambda item: item[1].address)
+        raise UserError(*(unknown_opcode(name, capability, _place(line)) for name, line in ordered))
 
 
 def _place(line: Line) -> Location | None:
@@ -113,7 +108,8 @@ def _instruction(index: int, line: Line, labels: Mapping[str, int], capability: 
         text=line.text,
         reads=reads,
         writes=writes,
-        pipe=pipe_of(opcode, capability),
+        pipe=pipe_of(opcode, modifiers, capability),
+        pipe_cycles=pipe_cycles(opcode, modifiers, capability),
         access=access_of(opcode, modifiers, operands),
         ptx_line=line.ptx_line,
         inlined_at=line.places[1:],

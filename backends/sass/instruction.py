@@ -68,7 +68,8 @@ class Instruction:
     disassembly without control bits; guard is "P0", "!P0", "UP1", ... location: innermost source line; inlined_at:
     where that line's function was inlined, innermost first. ptx_line: line of the PTX that the assembler read.
     reads and writes: registers, with those of wide operands and the guard; RZ, PT, URZ and UPT are none.
-    target: address that a direct branch, call, or BSSY names.
+    target: address that a direct branch, call, or BSSY names. pipe_cycles: for how long the pipe of the sub-core takes
+    no other instruction, None where it is not known.
     """
 
     index: int
@@ -87,6 +88,7 @@ class Instruction:
     ptx_line: int | None = None
     inlined_at: tuple[Location, ...] = ()
     target: int | None = None
+    pipe_cycles: int | None = None
 
 
 def decode_control(encoding: int) -> Control:

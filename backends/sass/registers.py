@@ -25,7 +25,9 @@ _LEADING = {
     **each("ISETP FSETP DSETP HSETP2 UISETP UFSETP PLOP3 UPLOP3 PSETP UPSETP", 2),
     **each("FCHK USETMAXREG", 1),
     **each("VOTE VOTEU UVOTE", -1),
+    **each("TEX TLD TLD4 TXD TMML", 2),
 }
+_TEXTURES = words("TEX TLD TLD4 TXD TMML")
 _ALL_PREDICATES = {"PR": "P", "UPR": "UP"}
 _PREDICATE_COUNT = 7
 
@@ -88,8 +90,21 @@ def _operand(
         return _masked(_ALL_PREDICATES[operand], operands[-1])
     if "[" in operand:
         return _address(opcode, modifiers, operands, operand)
+    if opcode in _TEXTURES:
+        return _named(operand, _texture_width(operands[-1], position))
     is_one = operand[-1] == "Z" or operand.startswith(("P", "UP", "!", "B"))
     return _named(operand, 1 if is_one else operand_width(opcode, modifiers, position, operand))
+
+
+def _texture_width(mask: str, position: int) -> int:
+    """The second operand takes the first two channels that the mask selects, the first one the rest; both are results.
+
+    Sources are taken for pairs: coordinates, and what else the lookup needs.
+    """
+    if position > 1:
+        return 2
+    channels = bin(int(mask, 0)).count("1") if mask.startswith("0x") else 4
+    return min(channels, 2) if position == 1 else max(channels - 2, 1)
 
 
 def _named(operand: str, width: int) -> Iterator[Register]:
