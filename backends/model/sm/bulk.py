@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from backends.model.sm.costs import MemoryCost
@@ -35,14 +36,14 @@ def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     cost = record.cost
     assert cost is not None
     begun = sm.hold("tma", now, cycles)
-    sent = -int(-(begun + cycles) // 1)
+    sent = ceil(begun + cycles)
     sm.count("l2", amount)
-    passed = max(sent, (sm.l2_writes if writes else sm.l2).take(now, now, amount))
+    passed = max(sent, (sm.l2_writes if writes else sm.l2).finish(now, amount))
     missed = amount * (1.0 - cost.l2_hit_share)
     done = passed + record.latency
     if missed:
         sm.count("dram", missed)
-        done = max(done, sm.dram.take(now, now, missed) + record.latency) + sm.dram_extra
+        done = max(done, sm.dram.finish(now, missed) + record.latency) + sm.dram_extra
     signal(warp, record, now + record.step, now + record.step)
     if writes:
         warp.copies = max(warp.copies, done)

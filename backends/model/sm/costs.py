@@ -33,7 +33,8 @@ class BarrierUse:
 
     The i-th execution by a warp concerns completion number i + offset of the barriers called `name`, whatever ring of
     slots they are kept in: a producer that waits for a free slot of a ring of n has an offset of -n. A completion needs
-    `arrivals`; those of a negative number are there from the start.
+    `arrivals`: every execution of an arrival by a warp counts, whether or not a lane takes part, and so does every bulk
+    copy and commit that names the barrier. Completions of a negative number are there from the start.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import TYPE_CHECKING
 
 from backends.model.parameters import SUB_CORES, SmParameters
@@ -71,7 +72,7 @@ def mma(_sm: Engine, warp: Warp, record: Record, now: int) -> None:
 
 
 def prepare_wgmma(program: Program, record: Record) -> None:
-    """Cycles of a wgmma of 64 x N and 32 bytes of K, from the machine's table; details: whether A is in registers."""
+    """Cycles of a wgmma of 64 x N and 32 bytes of K, from the machine's table; details: whether it ends a group."""
     shape = next((found for m in record.instruction.modifiers if (found := _WGMMA_SHAPE.fullmatch(m))), None)
     if shape is None:
         program.assume(record, "matrix-shape-unknown", "taken for 64x128x16")
@@ -79,14 +80,15 @@ def prepare_wgmma(program: Program, record: Record) -> None:
     layout = "RS" if record.instruction.operands[1:2] and record.instruction.operands[1].startswith("R") else "SS"
     rows = {float(r[1]): float(r[2]) for r in program.parameters.table("wgmma").rows if r[0] == layout}
     record.interval = _exact(_between(rows, n))
-    record.latency = -int(-record.interval // 1)
+    record.latency = ceil(record.interval)
+    record.details = any(operand.startswith("gsb") for operand in record.instruction.operands)
 
 
 def wgmma(_sm: Engine, warp: Warp, record: Record, now: int) -> None:
-    """wgmma: asynchronous; done when it leaves the tensor core, after those before it."""
-    tensor_free = warp.sub.free[record.pipe]
-    done = max(now + record.latency, -int(-tensor_free // 1))
-    warp.matrices.append(done)
+    """wgmma: asynchronous; done when it leaves the tensor core. The last of a group names the group's counter."""
+    done = now + record.latency
+    if record.details:
+        warp.matrices.append(done)
     signal(warp, record, now + record.step, done)
 
 
@@ -114,7 +116,7 @@ def tcgen05(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     """tcgen05.mma: one after the other on the SM's tensor core."""
     interval, latency = record.details
     begin = sm.hold("tensor", now, interval)
-    warp.cta.tensor_done = max(warp.cta.tensor_done, -int(-(begin + latency) // 1))
+    warp.cta.tensor_done = max(warp.cta.tensor_done, ceil(begin + latency))
     signal(warp, record, now + record.step, now + record.step)
 
 
@@ -129,7 +131,7 @@ def prepare_tcgen05_copy(program: Program, record: Record) -> None:
 def tcgen05_copy(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     """tcgen05.cp: in order with the matrix instructions."""
     begin = sm.hold("tensor", now, record.details)
-    warp.cta.tensor_done = max(warp.cta.tensor_done, -int(-(begin + record.details) // 1))
+    warp.cta.tensor_done = max(warp.cta.tensor_done, ceil(begin + record.details))
 
 
 def prepare_commit(program: Program, record: Record) -> None:

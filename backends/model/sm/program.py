@@ -27,6 +27,8 @@ PIPES = ("none", "fma", "fmaheavy", "fp16", "fp64", "alu", "xu", "uniform", "con
 LSU = PIPES.index("lsu")
 _FAR = frozenset(["global", "async_copy"])
 _NEAR = frozenset(["shared", "shuffle", "constant"])
+# Pipes of fixed latency, whose instructions must have their operands in time.
+_BANKED = frozenset(["fma", "fmaheavy", "fp16", "alu"])
 INSTRUCTION_BYTES = 16
 
 
@@ -182,6 +184,8 @@ class Program:
             self.assume(record, "unknown-opcode", message, "add it to the table of opcode classes")
         kind = found or DEFAULT
         record.pipe = PIPES.index(kind.pipe)
+        if kind.pipe not in _BANKED:
+            record.even, record.odd, record.banked = 0, 0, False
         record.interval = _whole(self.parameters.intervals[kind.interval])
         record.latency = self.parameters.cycles(kind.latency) if kind.latency else 0
         record.cost = self.costs.get(record.index)

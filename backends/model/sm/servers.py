@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 
 class Calendar:
     """A unit that holds each request for whole cycles, the first free ones from when the request reaches it.
@@ -38,19 +40,23 @@ class Flow:
     """A unit that passes amounts at a rate; its work never waits for a request that is still on its way.
 
     >>> link = Flow(32.0)
-    >>> link.take(0, 10, 128), link.take(0, 10, 640), link.amount
-    (10, 24, 768.0)
+    >>> link.take(0, 10, 640), link.take(0, 10, 640), link.finish(0, 64)
+    (10, 20, 42)
     """
 
-    __slots__ = ("amount", "free", "inverse")
+    __slots__ = ("_free", "_inverse")
 
     def __init__(self, rate: float) -> None:
-        self.inverse = 1.0 / rate
-        self.free = 0.0
-        self.amount = 0.0
+        self._inverse = 1.0 / rate
+        self._free = 0.0
 
     def take(self, now: int, at: int, amount: float) -> int:
-        """The cycle in which the amount has passed that arrives at `at`."""
-        self.amount += amount
-        self.free = (self.free if self.free > now else now) + amount * self.inverse
-        return at if self.free <= at else -int(-self.free // 1)
+        """When an amount that arrives at `at` is served: later than that if there is a queue before it."""
+        start = self._free if self._free > now else now
+        self._free = start + amount * self._inverse
+        return at if start <= at else ceil(start)
+
+    def finish(self, now: int, amount: float) -> int:
+        """When an amount that is there now has passed, with all that came before it."""
+        self.take(now, now, amount)
+        return ceil(self._free)

@@ -47,6 +47,7 @@ class Mark:
         self.issued = engine.issued
         self.warps = list(engine.live)
         self.frames = [w.frames[depth] if len(w.frames) > depth else None for w in self.warps]
+        # Issues of each warp, those in skipped turns included.
         self.counts_by_warp = [w.issued for w in self.warps]
         self.counts = [record.issues for record in engine.program.records]
         self.stalls = [list(record.stalls) for record in engine.program.records]
@@ -118,9 +119,12 @@ class Extrapolation:
 
 def _skip(engine: Engine, early: Mark, late: Mark, turns: dict[_Group, int], factor: float) -> None:
     """Count `factor` times more what happened between the marks, and move the warps on by their turns."""
+    owners = {frame: warp for warp in engine.live for frame in warp.frames}
     for (_cta, frame), n in turns.items():
         frame.remaining -= n
         frame.turns += n
+        if frame.loop:
+            owners[frame].issued += n * frame.loop.length
     engine.offset += factor * (late.time - early.time)
     for i, record in enumerate(engine.program.records):
         record.issues += factor * (late.counts[i] - early.counts[i])
