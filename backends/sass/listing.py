@@ -11,7 +11,7 @@ from ir.diagnostics import Location, fail
 
 _SECTION = re.compile(r"^\.text\.(\S+):$")
 _LABEL = re.compile(r"^(\S+):$")
-_PLACE = re.compile(r'File "(.*?)", line (\d+)')
+_PLACE = re.compile(r'"(.*?)", line (\d+)')
 _INSTRUCTION = re.compile(r"^\s+/\*([0-9a-f]{4,})\*/\s+(.*?)\s*;?\s*/\* 0x([0-9a-f]{16}) \*/$")
 _SECOND_HALF = re.compile(r"^\s+/\* 0x([0-9a-f]{16}) \*/$")
 _PTX = ".nv_debug_ptx_txt"

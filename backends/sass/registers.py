@@ -17,7 +17,7 @@ _ADDRESS_SPACE = re.compile(r"\b(desc|gdesc|idesc|tmem|c)\[")
 _NO_RESULT = words(
     "ST STG STS STL STSM STTM STT STAS RED REDG REDAS LDGSTS BAR BRA BRX BRXU JMP JMX JMXU CALL RET EXIT WARPSYNC "
     "BSYNC NANOSLEEP DEPBAR MEMBAR CCTL CCTLL UTMALDG UTMASTG UTMAREDG UTMAPF UTMACCTL UBLKCP UBLKPF UBLKRED UTCHMMA "
-    "UTCQMMA UTCIMMA UTCOMMA UTCMXQMMA UTCBAR UTCCP UTCSHIFT KILL SUST SURED UVIRTCOUNT BPT WARPGROUP UREDGR "
+    "UTCQMMA UTCIMMA UTCOMMA UTCMXQMMA UTCBAR UTCCP UTCSHIFT KILL BREAK SUST SURED UVIRTCOUNT BPT WARPGROUP UREDGR "
     "USTGR UMEMSETS"
 )
 # Leading predicates that are results, where it is not all of them; and where predicates alone may be results.
@@ -84,25 +84,24 @@ def _kind(operand: str) -> str:
 def _operand(
     opcode: str, modifiers: Sequence[str], operands: Sequence[str], operand: str, position: int
 ) -> Iterable[Register]:
-    if operand.startswith("`"):
-        return ()
+    operand = operand.partition("`")[0]
     if operand in _ALL_PREDICATES:
         return _masked(_ALL_PREDICATES[operand], operands[-1])
     if "[" in operand:
         return _address(opcode, modifiers, operands, operand)
     if opcode in _TEXTURES:
         return _named(operand, _texture_width(operands[-1], position))
-    is_one = operand[-1] == "Z" or operand.startswith(("P", "UP", "!", "B"))
+    is_one = operand.startswith(("P", "UP", "!", "B"))
     return _named(operand, 1 if is_one else operand_width(opcode, modifiers, position, operand))
 
 
 def _texture_width(mask: str, position: int) -> int:
     """The second operand takes the first two channels that the mask selects, the first one the rest; both are results.
 
-    Sources are taken for pairs: coordinates, and what else the lookup needs.
+    Sources are a pair of coordinates, then single values.
     """
     if position > 1:
-        return 2
+        return 2 if position == 2 else 1
     channels = bin(int(mask, 0)).count("1") if mask.startswith("0x") else 4
     return min(channels, 2) if position == 1 else max(channels - 2, 1)
 
