@@ -51,13 +51,14 @@ __global__ void chase_far(const char* __restrict__ zeros, long long* end, long l
     if (threadIdx.x == 0) end[0] = offset + repeats;
 }
 
-template <int UNROLL>
+// Lane l starts at element STRIDE * l, so that lanes meet in a bank where STRIDE is even.
+template <int UNROLL, int STRIDE>
 __global__ void chase_shared(long long* end, long long* cycles, int elements, int repeats) {
     __shared__ unsigned ring[1024];
     unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(ring));
     for (int i = threadIdx.x; i < elements; i += blockDim.x) ring[i] = base + 4 * ((i + 1) % elements);
     __syncthreads();
-    unsigned p = base + 4 * threadIdx.x;
+    unsigned p = base + 4 * (STRIDE * threadIdx.x % elements);
     long long start = clock64();
 #pragma unroll 1
     for (int r = 0; r < repeats; ++r)

@@ -18,9 +18,9 @@ def chase_far(repeats: int) -> dict[str, torch.Tensor]:
     return {"end": torch.tensor([repeats])}
 
 
-def chase_shared(UNROLL: int, elements: int, repeats: int) -> dict[str, torch.Tensor]:
-    """Return `end` (32,): each lane starts at its own element of the ring."""
-    return {"end": (torch.arange(32) + UNROLL * repeats) % elements}
+def chase_shared(UNROLL: int, STRIDE: int, elements: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `end` (32,): each lane's place in the ring."""
+    return {"end": (STRIDE * torch.arange(32) + UNROLL * repeats) % elements}
 
 
 def loads(

@@ -1,0 +1,138 @@
+"""Every parameter that can be measured, with its probe. Claims about machine code hold for each architecture named."""
+
+from __future__ import annotations
+
+from bench.micro.claims import Claim
+from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_and_sm, slope, slope_ns
+
+# Threads that fill an SM's pipes: four warps on each sub-core, each with eight chains.
+_FULL = {"CHAINS": 8, "BLOCK": 512}
+_LANES = 8 * 512
+_ONE = {"CHAINS": 1, "BLOCK": 32}
+_PIPES = "pipes/task.toml"
+_UP_TO_HOPPER = ("sm_80", "sm_86", "sm_89", "sm_90")
+_TENSOR_WARPS = {"CHAINS": 4, "BLOCK": 256}
+
+
+def _latency(parameter: str, variant: str, opcode: str) -> Probe:
+    return Probe(parameter, _PIPES, in_cycles, variant, _ONE, claim=Claim(opcode, chained=True))
+
+
+def _lanes(parameter: str, variant: str, opcode: str, results: int = 1, architectures: tuple[str, ...] = ()) -> Probe:
+    return Probe(
+        parameter, _PIPES, per_cycle, variant, _FULL, work=_LANES * results, unrolls=(8, 16), repeats=(4, 12),
+        claim=Claim(opcode, each=8), architectures=architectures,
+    )  # fmt: skip
+
+
+def _tensor(parameter: str, variant: str, opcode: str, depth: int) -> Probe:
+    flop = 2 * 16 * 8 * depth * 4 * 8
+    return Probe(
+        parameter, "matrix/mma.toml", per_cycle, variant, _TENSOR_WARPS, work=flop, unrolls=(8, 16), repeats=(4, 12),
+        claim=Claim(opcode, each=4), architectures=("sm_80", "sm_86", "sm_89", "sm_120"),
+    )  # fmt: skip
+
+
+_ARITHMETIC = (
+    _latency("alu_latency_cycles", "", "FFMA"),
+    _latency("ptx_fp64_latency_cycles", "fma64", "DFMA"),
+    _latency("sfu_latency_cycles", "exp2", r"MUFU\.EX2"),
+    _latency("shuffle_latency_cycles", "shuffle", r"SHFL\.BFLY"),
+    _lanes("fp32_lanes_per_cycle", "", "FFMA"),
+    _lanes("fp64_lanes_per_cycle", "fma64", "DFMA"),
+    _lanes("fp16_lanes_per_cycle", "fma16x2", "HFMA2", 2),
+    _lanes("int32_lanes_per_cycle", "add32", "IADD3", architectures=_UP_TO_HOPPER),
+    _lanes("int32_mul_lanes_per_cycle", "multiply32", r"IMAD$"),
+    _lanes("logic_lanes_per_cycle", "logic", r"LOP3"),
+    _lanes("minmax_lanes_per_cycle", "minmax", r"V?IMNMX"),
+    _lanes("sfu_results_per_cycle", "exp2", r"MUFU\.EX2"),
+    _lanes("cvt_f32_f16_per_cycle", "float_to_half", r"F2FP"),
+    _lanes("cvt_f32_i32_per_cycle", "float_to_int", r"F2I"),
+    _lanes("shuffle_lanes_per_cycle", "shuffle", r"SHFL\.BFLY"),
+)
+
+_MEMORY = (
+    Probe(
+        "l1_hit_latency_cycles", "memory/chase_l1.toml", shift=-2, claim=Claim(r"LDG\.E\.64", chained=True),
+        note="a load of 64 bits takes two cycles more than one of 32 (Huerta et al., MICRO 2025, table 2)",
+    ),
+    Probe("ptx_l1_latency_cycles", "memory/chase_l1.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
+    Probe("l2_latency_cycles", "memory/chase_l2.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
+    Probe(
+        "dram_latency_cycles", "memory/chase_dram.toml", shift=-10, claim=Claim(r"LDG\.E\.64"),
+        note="less the addition of 64 bits in the chain, two instructions of 4 and 6 cycles",
+    ),
+    Probe("lds_latency_cycles", "memory/chase_shared.toml", claim=Claim("LDS$", chained=True)),
+    Probe(
+        "smem_bytes_per_cycle", "memory/conflicts.toml", per_cycle, "words4", {"BLOCK": 512}, work=512 * 16,
+        unrolls=(8, 16), repeats=(4, 12), claim=Claim(r"LDS\.128"),
+    ),
+    Probe(
+        "smem_conflict_cycles", "memory/chase_shared.toml", slope, axis="STRIDE", claim=Claim("LDS$", chained=True),
+        sweep=({"STRIDE": 1}, {"STRIDE": 2}, {"STRIDE": 4}, {"STRIDE": 8}), note="for each way more",
+    ),
+    Probe(
+        "lsu_address_interval_cycles", "memory/strides.toml", in_cycles, "", {"BLOCK": 32}, unrolls=(16, 32),
+        claim=Claim(r"LDG\.E"), note="one warp alone",
+    ),
+    Probe(
+        "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 512}, unrolls=(8, 16),
+        repeats=(4, 12), work=16, claim=Claim(r"LDG\.E"), note="16 warps together",
+    ),
+    Probe("ldmatrix_latency_cycles", "matrix/ldmatrix.toml", claim=Claim(r"LDSM\.16\.M88\.4", chained=True)),
+)  # fmt: skip
+
+_WAITING = (
+    Probe(
+        "ptx_barrier_cycles", "sync/task.toml", intercept, claim=Claim(r"BAR\.SYNC"),
+        sweep=({"BLOCK": 64}, {"BLOCK": 256}, {"BLOCK": 512}, {"BLOCK": 1024}), axis="BLOCK", unit=32,
+    ),
+    Probe(
+        "barrier_cycles_per_warp", "sync/task.toml", slope, claim=Claim(r"BAR\.SYNC"),
+        sweep=({"BLOCK": 64}, {"BLOCK": 256}, {"BLOCK": 512}, {"BLOCK": 1024}), axis="BLOCK", unit=32,
+    ),
+    Probe("ptx_membar_cycles", "sync/task.toml", in_cycles, "fence", {"BLOCK": 32}, claim=Claim("MEMBAR")),
+)  # fmt: skip
+
+_MATRICES = (
+    Probe(
+        "mma_latency_cycles", "matrix/mma.toml", in_cycles, "", {"CHAINS": 1, "BLOCK": 32},
+        claim=Claim(r"HMMA\.16816", chained=True),
+    ),
+    _tensor("tensor_fp16_flop_per_cycle", "", r"HMMA\.16816\.F32$", 16),
+    _tensor("tensor_bf16_flop_per_cycle", "brain", r"HMMA\.16816\.F32\.BF16", 16),
+    _tensor("tensor_tf32_flop_per_cycle", "tf32", r"HMMA\.1688", 8),
+    _tensor("tensor_int8_flop_per_cycle", "int8", r"IMMA\.16832", 32),
+)  # fmt: skip
+
+_COPIES = (
+    Probe(
+        "tma_latency_cycles", "bulk/task.toml", intercept, sweep=({"BYTES": 1024}, {"BYTES": 4096}, {"BYTES": 8192}),
+        axis="BYTES", unit=1024, unrolls=(4, 8), repeats=(2, 6),
+    ),
+    Probe(
+        "tma_latency_cycles_per_kib", "bulk/task.toml", slope, axis="BYTES", unit=1024, unrolls=(4, 8), repeats=(2, 6),
+        sweep=({"BYTES": 1024}, {"BYTES": 4096}, {"BYTES": 8192}),
+    ),
+    Probe(
+        "tma_bytes_per_cycle", "bulk/task.toml", per_cycle, "slots", {"BYTES": 8192, "SLOTS": 8}, work=8 * 8192,
+        unrolls=(2, 4), repeats=(2, 6),
+    ),
+)  # fmt: skip
+
+_CHIP = (
+    Probe(
+        "cta_launch_ns", "chip/empty.toml", slope_ns, sweep=({"CTAS": 65536}, {"CTAS": 131072}, {"CTAS": 262144}),
+        axis="CTAS", unrolls=(0,), repeats=(1,), note="blocks of one warp that do nothing",
+    ),
+    Probe(
+        "atomics_per_cycle", "chip/atomics.toml", per_cycle_and_sm, "", {"CTAS": 432}, work=432 * 256 * 16,
+        unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),
+    ),
+    Probe(
+        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle, "", {"CTAS": 864}, work=864 * 256 * 8 * 16,
+        unrolls=(8,), repeats=(4, 12), claim=Claim(r"LDG\.E\.128"),
+    ),
+)  # fmt: skip
+
+PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_CHIP)
