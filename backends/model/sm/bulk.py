@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backends.model.sm.costs import MemoryCost
 from backends.model.sm.program import Program, Record
 from backends.model.sm.state import Warp, signal
-from backends.model.sm.sync import arrive, next_use
+from backends.model.sm.sync import arrive, next_use, takes_part
 
 if TYPE_CHECKING:
     from backends.model.sm.engine import Engine
@@ -26,6 +26,9 @@ def prepare_bulk(program: Program, record: Record) -> None:
     if not writes and record.barrier is None:
         program.assume(record, "mbarrier-unknown", "which barrier it completes is unknown", "say which")
     amount = record.cost.bytes
+    if record.barrier is not None and record.barrier.offsets is not None:
+        # The bytes are those of all warps that pass, on average; those that take part move them all.
+        amount /= record.cost.executed_share or 1.0
     record.latency = parameters.cycles("tma_latency_cycles")
     record.details = (amount, writes, amount / parameters.rate("tma_bytes_per_cycle"))
 
@@ -35,6 +38,9 @@ def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     amount, writes, cycles = record.details
     cost = record.cost
     assert cost is not None
+    signal(warp, record, now + record.step, now + record.step)
+    if record.barrier is not None and not takes_part(warp, record):
+        return
     begun = sm.hold("tma", now, cycles)
     sent = ceil(begun + cycles)
     sm.count("l2", amount)
@@ -44,7 +50,6 @@ def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     if missed:
         sm.count("dram", missed)
         done = max(done, sm.dram.finish(now, missed) + record.latency) + sm.dram_extra
-    signal(warp, record, now + record.step, now + record.step)
     if writes:
         warp.copies = max(warp.copies, done)
         sm.drained = max(sm.drained, done)

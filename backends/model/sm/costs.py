@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -35,11 +36,36 @@ class BarrierUse:
     slots they are kept in: a producer that waits for a free slot of a ring of n has an offset of -n. A completion needs
     `arrivals`: every execution of an arrival by a warp counts, whether or not a lane takes part, and so does every bulk
     copy and commit that names the barrier. Completions of a negative number are there from the start.
+
+    site: instructions of the same site count their executions together, others each for itself. order, jump: the i-th
+    execution concerns completion offset + order[i % len(order)] + jump * (i // len(order)). offsets: of the warps that
+    take part, in place of `offset`; others execute it in vain. None for all. retries: the instruction asks again what
+    another of its site has asked, and counts for nothing.
     """
 
     name: str
     arrivals: int = 1
     offset: int = 0
+    site: str = ""
+    order: tuple[int, ...] = (0,)
+    jump: int = 1
+    offsets: Mapping[int, int] | None = None
+    retries: bool = False
+
+    def takes_part(self, warp: int) -> bool:
+        """Whether executions by a warp, by its number in the CTA, count."""
+        return not self.retries and (self.offsets is None or warp in self.offsets)
+
+    def completion(self, warp: int, use: int) -> int:
+        """The completion that concerns a warp that takes part in its execution number `use`, from 0.
+
+        >>> two_copies = BarrierUse("full", 3, order=(0, 0), offsets={4: 1})
+        >>> [two_copies.completion(4, use) for use in range(4)]
+        [1, 1, 2, 2]
+        """
+        turns, place = divmod(use, len(self.order))
+        offset = self.offset if self.offsets is None else self.offsets[warp]
+        return offset + self.order[place] + self.jump * turns
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backends.model.parameters import SUB_CORES, SmParameters
 from backends.model.sm.program import Program, Record
 from backends.model.sm.state import Warp, signal
-from backends.model.sm.sync import arrive, next_use
+from backends.model.sm.sync import arrive, next_use, takes_part
 from ir.diagnostics import fail
 from ir.machine import RateTable
 
@@ -142,7 +142,7 @@ def prepare_commit(program: Program, record: Record) -> None:
 
 def tcgen05_commit(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     """tcgen05.commit: arrives when all matrix instructions before it are done."""
-    if record.barrier is not None:
+    if takes_part(warp, record):
         arrive(sm, warp.cta, record, next_use(warp, record), max(now, warp.cta.tensor_done))
 
 

@@ -97,7 +97,7 @@ class Record:
 
 
 class Loop:
-    """A repeated body. `per_turn`: uses in one turn of each mbarrier, by instruction and by the barrier's name.
+    """A repeated body. `per_turn`: executions in one turn of the instructions that use mbarriers.
 
     length: instructions in one turn.
     """
@@ -114,13 +114,13 @@ class Loop:
 Node: TypeAlias = list[Record] | Loop
 
 
-def _uses(body: list[Node]) -> Counter[tuple[int, str]]:
-    found: Counter[tuple[int, str]] = Counter()
+def _uses(body: list[Node]) -> Counter[Record]:
+    found: Counter[Record] = Counter()
     for node in body:
         if isinstance(node, Loop):
-            found.update({key: n * node.count for key, n in node.per_turn.items()})
+            found.update({record: n * node.count for record, n in node.per_turn.items()})
         else:
-            found.update((record.index, record.barrier.name) for record in node if record.barrier)
+            found.update(record for record in node if record.barrier)
     return found
 
 

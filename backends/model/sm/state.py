@@ -105,8 +105,8 @@ class Warp:
         self.copies = 0
         self.groups: dict[int, list[int]] = {}
         self.matrices: list[int] = []
-        # Executions so far of each instruction that uses an mbarrier.
-        self.uses: dict[int, int] = {}
+        # Executions so far at each site that uses an mbarrier, or of each instruction that is none's.
+        self.uses: dict[int | str, int] = {}
 
 
 class Cta:

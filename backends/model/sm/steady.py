@@ -8,11 +8,11 @@ Inner loops are skipped first, and make the turns of outer loops short enough to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import pairwise
 from math import gcd
 from typing import TYPE_CHECKING
 
+from backends.model.sm.costs import BarrierUse
 from backends.model.sm.state import Cta, Frame, Warp
 
 if TYPE_CHECKING:
@@ -200,14 +200,17 @@ def _skipped(progress: dict[_Group, float], factor: float) -> dict[_Group, int] 
 def _shift_barriers(turns: dict[_Group, int]) -> bool:
     """Move the mbarriers on by the completions that are skipped; False, and no change, where the warps disagree."""
     shifts: dict[tuple[Cta, str], set[int]] = defaultdict(set)
-    uses: list[tuple[Warp, int, int]] = []
-    for warp, name, index, shift in _skipped_uses(turns):
-        shifts[warp.cta, name].add(shift)
-        uses.append((warp, index, shift))
+    uses = _skipped_uses(turns)
+    for (warp, site), (barrier, more) in uses.items():
+        done = warp.uses.get(site, 0)
+        # What waits for completions that were there from the start moves nothing on.
+        if barrier.jump:
+            shift = barrier.completion(warp.number, done + more) - barrier.completion(warp.number, done)
+            shifts[warp.cta, barrier.name].add(shift)
     if any(len(found) > 1 for found in shifts.values()):
         return False
-    for warp, index, shift in uses:
-        warp.uses[index] = warp.uses.get(index, 0) + shift
+    for (warp, site), (_barrier, more) in uses.items():
+        warp.uses[site] = warp.uses.get(site, 0) + more
     for (cta, name), (shift,) in shifts.items():
         held = cta.mbarriers.get(name)
         if held is not None:
@@ -215,11 +218,17 @@ def _shift_barriers(turns: dict[_Group, int]) -> bool:
     return True
 
 
-def _skipped_uses(turns: dict[_Group, int]) -> Iterator[tuple[Warp, str, int, int]]:
+def _skipped_uses(turns: dict[_Group, int]) -> dict[tuple[Warp, int | str], tuple[BarrierUse, int]]:
+    """(warp, site) -> a use of the site, and how many are skipped."""
+    found: dict[tuple[Warp, int | str], tuple[BarrierUse, int]] = {}
     for (cta, frame), n in turns.items():
         loop = frame.loop
         if loop is None or not loop.per_turn:
             continue
         warp = next(w for w in cta.warps if frame in w.frames)
-        for (index, name), uses in loop.per_turn.items():
-            yield warp, name, index, n * uses
+        for record, each in loop.per_turn.items():
+            barrier = record.barrier
+            if barrier is not None and barrier.takes_part(warp.number):
+                key = warp, barrier.site or record.index
+                found[key] = barrier, n * each + found.get(key, (barrier, 0))[1]
+    return found

@@ -90,9 +90,16 @@ def membar(_sm: Engine, warp: Warp, record: Record, now: int) -> None:
     signal(warp, record, now + record.latency, now + record.latency)
 
 
-def commit_copies(_sm: Engine, warp: Warp, record: Record, now: int) -> None:
-    """LDGDEPBAR, UTMACMDFLUSH: the copies since the last commit become a group, counted by a scoreboard."""
+def commit_copies(sm: Engine, warp: Warp, record: Record, now: int) -> None:
+    """LDGDEPBAR, UTMACMDFLUSH: the copies since the last commit become a group, counted by a scoreboard.
+
+    ARRIVES arrives at an mbarrier when the copies so far are done; they stay in the group that is open.
+    """
     done = max(warp.copies, now + 1)
+    if record.instruction.opcode == "ARRIVES":
+        if takes_part(warp, record):
+            arrive(sm, warp.cta, record, next_use(warp, record), done)
+        return
     warp.copies = 0
     warp.groups.setdefault(max(record.write_scoreboard, 0), []).append(done)
 
@@ -169,12 +176,13 @@ def mbarrier(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     """SYNCS: a wait stops the warp until its completion is reached, an arrival counts towards one."""
     answered = now + record.latency
     signal(warp, record, answered, answered)
-    if record.barrier is None or record.details == "other":
-        return
-    if record.details == "arrive":
-        arrive(sm, warp.cta, record, next_use(warp, record), answered)
+    if record.details == "other" or not takes_part(warp, record):
         return
     sequence = next_use(warp, record)
+    if record.details == "arrive":
+        arrive(sm, warp.cta, record, sequence, answered)
+        return
+    assert record.barrier is not None
     completion = _completion(warp.cta, record, sequence) if sequence >= 0 else None
     if completion is None:
         return
@@ -185,12 +193,18 @@ def mbarrier(sm: Engine, warp: Warp, record: Record, now: int) -> None:
         park(warp, record, LONG_SCOREBOARD)
 
 
+def takes_part(warp: Warp, record: Record) -> bool:
+    """Whether the instruction is known to use an mbarrier, and the warp is one of those that do."""
+    return record.barrier is not None and record.barrier.takes_part(warp.number)
+
+
 def next_use(warp: Warp, record: Record) -> int:
-    """Which completion this execution concerns."""
+    """Which completion this execution by a warp that takes part concerns."""
     assert record.barrier is not None
-    use = warp.uses.get(record.index, 0)
-    warp.uses[record.index] = use + 1
-    return use + record.barrier.offset
+    site = record.barrier.site or record.index
+    use = warp.uses.get(site, 0)
+    warp.uses[site] = use + 1
+    return record.barrier.completion(warp.number, use)
 
 
 def arrive(sm: Shared, cta: Cta, record: Record, sequence: int, time: int) -> None:
