@@ -199,6 +199,25 @@ def _registers_too_few(problem: Problem) -> Iterator[Finding]:
             yield message, op.location, "use smaller tiles or fewer warps"
 
 
+def _carried_registers(problem: Problem) -> Iterator[Finding]:
+    """An op that reads its own result of d iterations ago keeps d copies of it live in every cycle, at any II.
+
+    Left out where one op alone needs too many.
+    """
+    limit = problem.machine.registers_per_sm
+    if limit is None or not _applies(problem, Family.REGISTERS):
+        return
+    carried = [e for e in problem.graph.edges if e.source == e.target and e.kind == "data"]
+    copies = {op: max(e.distance for e in carried if e.source == op) for op in {e.source for e in carried}}
+    held = {op.name: op.registers * copies[op.name] * op.warps for op in problem.graph.ops if op.name in copies}
+    total = problem.machine.threads_per_warp * sum(held.values())
+    if total > limit and not any(_registers_too_few(problem)):
+        names = ", ".join(f"`{name}`" for name, registers in held.items() if registers)
+        message = f"{names} are carried from iteration to iteration in {total} registers, {limit} allowed"
+        place = problem.graph.by_name[max(held, key=lambda name: held[name])].location
+        yield message, place, "use smaller tiles, or carry some of them through memory"
+
+
 def _registers_needed(problem: Problem, op: Op) -> int:
     """Registers of a thread that a group with this op has live at the op's issue."""
     held = sum(value.registers for value in problem.graph.invariants if op.name in value.readers)
@@ -294,6 +313,7 @@ IMPOSSIBLE: Mapping[str, Check] = {
     "smem-too-small": _smem_too_small,
     "tmem-too-small": _tmem_too_small,
     "registers-too-few": _registers_too_few,
+    "carried-registers": _carried_registers,
     "warps-too-few": _warps_too_few,
     "groups-too-few": _groups_too_few,
     "pinned-load-group": _pinned_load_group,

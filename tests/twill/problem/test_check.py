@@ -10,8 +10,11 @@ import pytest
 from ir.diagnostics import Location
 from ir.graph import DependenceGraph, Edge, Invariant, Op
 from ir.machine import Machine
+from ir.schedule import Status
 from twill.problem.check import IMPOSSIBLE, MEANING, STRUCTURE, check, is_negative_answer
 from twill.problem.problem import Family, OrderPin, Pins, Problem
+from twill.solve.cpsat import CpSat
+from twill.solve.protocol import Limits
 
 PLACE = Location("gemm.py", 7, 3)
 MACHINE = Machine(
@@ -35,6 +38,15 @@ def pinned(**pins: object) -> Problem:
     return replace(GOOD, pins=Pins(**pins))  # type: ignore[arg-type]
 
 
+# Two accumulators of 136 registers in each of 32 threads.
+CARRIED = replace(
+    GOOD,
+    graph=replace(
+        GRAPH,
+        ops=(LOAD, replace(DOT, registers=136), replace(DOT, name="sum", registers=136)),
+        edges=(*GRAPH.edges, Edge("sum", "sum", distance=1, in_place=True)),
+    ),
+)
 # Rule -> a problem that breaks it, and what the message must say.
 BROKEN: Mapping[str, tuple[Problem, str]] = {
     "empty-graph": (Problem(DependenceGraph("none", ()), MACHINE), "graph `none` has no ops"),
@@ -57,6 +69,7 @@ BROKEN: Mapping[str, tuple[Problem, str]] = {
     "smem-too-small": (ops(replace(LOAD, smem_bytes=101), DOT), "`load` needs 101 bytes of shared memory, 100 allowed"),
     "tmem-too-small": (ops(LOAD, replace(DOT, tmem_columns=11)), "`dot` needs 11 columns of tensor memory, 10 allowed"),
     "registers-too-few": (ops(LOAD, replace(DOT, registers=249)), "`dot` needs 249 registers of each thread"),
+    "carried-registers": (CARRIED, "`dot`, `sum` are carried from iteration to iteration in 8704 registers, 8192"),
     "warps-too-few": (ops(LOAD, replace(DOT, warps=9, registers=0)), "`dot` needs 9 warps, 8 allowed"),
     "groups-too-few": (replace(GOOD, max_groups=1), "a load group and one other are needed, 1 group allowed"),
     "pinned-load-group": (pinned(groups={"load": "a", "dot": "a"}), "`load`, of variable latency, and `dot`"),
@@ -99,6 +112,7 @@ FAMILY_OF = {
     "smem-too-small": Family.SMEM,
     "tmem-too-small": Family.TMEM,
     "registers-too-few": Family.REGISTERS,
+    "carried-registers": Family.REGISTERS,
     "warps-too-few": Family.GROUP_WARPS,
     "groups-too-few": Family.GROUPS,
     "pinned-load-group": Family.PINS,
@@ -128,6 +142,20 @@ def test_register_file_counts_warps_and_threads() -> None:
     message = "`dot` needs 4 x 32 x 240 registers, 25600 allowed"
     dot = replace(DOT, registers=233, warps=4)
     assert [f.message for f in check(replace(wide, graph=replace(GRAPH, ops=(LOAD, dot))))] == [message]
+
+
+@pytest.mark.parametrize("distance", [1, 2])
+def test_carried_registers_are_counted_as_the_solver_counts_them(distance: int) -> None:
+    """With a register fewer than what is carried there is no schedule at any II; with as many there is one."""
+    adder = Op("sum", "tensor", 4, 2, registers=16, warps=2)
+    graph = DependenceGraph("carried", (adder,), (Edge("sum", "sum", distance=distance, in_place=True),))
+    enough = 32 * 2 * 16 * distance
+    machine = replace(MACHINE, min_registers_per_thread=8, reserved_registers=0, registers_per_sm=enough)
+    assert check(Problem(graph, machine)) == ()
+    assert CpSat().solve(Problem(graph, machine), Limits()).found
+    tight = Problem(graph, replace(machine, registers_per_sm=enough - 1))
+    assert "carried-registers" in {finding.rule for finding in check(tight)}
+    assert CpSat().solve(tight, Limits()).status is Status.INFEASIBLE
 
 
 LATE_LOAD = OrderPin((("load", 1), ("dot", 0)), cyclic=False)
