@@ -70,6 +70,7 @@ class SmParameters:
             "fp16": max(1.0, 2 * _ISSUE_LANES / self.rate("fp16_lanes_per_cycle")),
             # Two FMAs in each lane, at the rate of single ones.
             "fp32x2": 2 * lanes["fp32"],
+            "int32_wide": max(1.0, lanes["int32_mul"]) * self.rate("wide_multiply_passes"),
             "uniform": self.rate("uniform_interval_cycles"),
             "control": self.rate("control_interval_cycles"),
             "none": 1.0,

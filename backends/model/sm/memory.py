@@ -209,8 +209,12 @@ def _happens(record: Record, carry: str, share: float) -> bool:
 
 def _cost(program: Program, record: Record, space: str) -> MemoryCost:
     """The cost given for the instruction, or that of full lanes on adjacent addresses, which is then stated."""
-    if record.cost is not None:
-        return record.cost
+    cost = record.cost
+    if cost is not None:
+        # Averages over all executions, made those of the executions in which some lane takes part.
+        part = cost.executed_share if 0.0 < cost.executed_share < 1.0 else 1.0
+        lines = None if cost.lines is None else cost.lines / part
+        return replace(cost, wavefronts=cost.wavefronts / part, sectors=cost.sectors / part, lines=lines)
     access = record.instruction.access
     kind = access.kind if access else "load"
     width = (access.bytes_per_lane if access else 0) or 4

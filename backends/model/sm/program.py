@@ -26,7 +26,10 @@ from ir.diagnostics import Diagnostic
 PIPES = ("none", "fma", "fmaheavy", "fp16", "fp64", "alu", "xu", "uniform", "control", "tensor", "tmem", "lsu")
 LSU = PIPES.index("lsu")
 _FAR = frozenset(["global", "async_copy"])
-_NEAR = frozenset(["shared", "shuffle", "constant"])
+# Modifiers of a multiplication that gives more than the low half.
+_WIDE = frozenset(["WIDE", "HI"])
+# Pipes whose queue is that of the memory instructions, in Nsight Compute's terms.
+_MIO_PIPES = frozenset(["lsu", "xu"])
 # Pipes of fixed latency, whose instructions must have their operands in time.
 _BANKED = frozenset(["fma", "fmaheavy", "fp16", "alu"])
 INSTRUCTION_BYTES = 16
@@ -186,14 +189,14 @@ class Program:
         record.pipe = PIPES.index(kind.pipe)
         if kind.pipe not in _BANKED:
             record.even, record.odd, record.banked = 0, 0, False
-        record.interval = _whole(self.parameters.intervals[kind.interval])
+        is_wide = kind.interval == "int32_mul" and not _WIDE.isdisjoint(instruction.modifiers)
+        record.interval = _whole(self.parameters.intervals["int32_wide" if is_wide else kind.interval])
         record.latency = self.parameters.cycles(kind.latency) if kind.latency else 0
         record.cost = self.costs.get(record.index)
         record.barrier = self.barriers.get(record.index)
         record.shape = self.shapes.get(record.index)
-        record.throttle = (
-            LG_THROTTLE if kind.action in _FAR else MIO_THROTTLE if kind.pipe == "lsu" else MATH_PIPE_THROTTLE
-        )
+        throttle = MIO_THROTTLE if kind.pipe in _MIO_PIPES else MATH_PIPE_THROTTLE
+        record.throttle = LG_THROTTLE if kind.action in _FAR else throttle
         record.waits_for = LONG_SCOREBOARD if kind.action in _FAR else SHORT_SCOREBOARD
         prepare, record.action = ACTIONS[kind.action]
         if prepare is not None:

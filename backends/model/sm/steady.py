@@ -24,9 +24,9 @@ _WINDOWS = 3
 _SPANS = (1, 2, 3, 4, 6, 8)
 _KEPT_MARKS = _WINDOWS * _SPANS[-1] + 1
 # Issues since turns were last skipped -> difference between windows, in parts of their mean, that counts as even.
-_TOLERANCES = ((60_000, 0.002), (120_000, 0.01), (200_000, 0.03), (300_000, 0.06))
+_TOLERANCES = ((50_000, 0.002), (100_000, 0.01), (160_000, 0.03), (240_000, 0.06))
 # After so many issues in all, less is enough: the simulation takes a second or two at most.
-_MANY_ISSUES = 500_000
+_MANY_ISSUES = 400_000
 _UNEVEN = 0.03
 # Turns that are always simulated at the end of a loop: warps are not all at the same place.
 _LAST_TURNS = 2

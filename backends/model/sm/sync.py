@@ -30,6 +30,8 @@ def prepare_barrier(program: Program, record: Record) -> None:
 
 def barrier(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     """BAR: arrivals pass the barrier unit one after the other, the last one lets all go on."""
+    if record.barrier is not None and not takes_part(warp, record):
+        return
     number, expected, waits = record.details
     gathering = warp.cta.barriers.setdefault(number, Gathering())
     gathering.expected = expected

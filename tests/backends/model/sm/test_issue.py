@@ -28,6 +28,7 @@ def interval(text: str, machine: str, count: int = 64, warps: int = 1) -> float:
         ("[S4] IADD3 R1, R1, R2, RZ", 4),
         ("IADD3 R1, R2, R3, RZ", 2),
         ("IMAD R1, R2, R3, RZ", 2),
+        ("IMAD.WIDE R4, R2, R3, R6", 4),
         ("LOP3.LUT R1, R2, R3, RZ, 0xc0, !PT", 2),
         ("DFMA R2, R4, R6, R8", 4),
         ("MUFU.EX2 R1, R2", 8),
