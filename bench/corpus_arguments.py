@@ -77,7 +77,7 @@ SCALARS = _rules(
     (r"(?i).*stride.*", "i32:16"),
     (r".*", "i32"),
 )  # fmt: skip
-# Tiles of guessed sizes can be too large for any machine; then no size of the last guess is above this one.
+# Tiles of guessed sizes can be too large for any machine; then the guess is made again with no size above this one.
 SMALL = 64
 _FLAG = re.compile(r"(USE|IS|HAS|STORE|SAVE|OUTPUT|APPLY|ADD|HAVE|WITH|NO|NEED|COMPUTE|RECOMPUTE|INPLACE|REVERSE)_?.*")
 
@@ -98,11 +98,10 @@ def guesses(kernel: Unwrapped) -> Iterator[Guess]:
         yield _guess(kernel, uses, set() if given else optional, element, flag, name)
 
 
-def small_guess(kernel: Unwrapped) -> Guess:
-    """The first guess with smaller sizes."""
-    first = next(guesses(kernel))
-    constants = {name: min(v, SMALL) if type(v) is int else v for name, v in first.constants.items()}
-    return Guess("small tiles", first.arguments, constants)
+def smaller(guess: Guess) -> Guess:
+    """The guess with smaller sizes."""
+    constants = {name: min(v, SMALL) if type(v) is int else v for name, v in guess.constants.items()}
+    return Guess(f"{guess.name}, small tiles", guess.arguments, constants)
 
 
 def _guess(kernel: Unwrapped, uses: Uses, left_out: set[str], element: str, flag: bool, name: str) -> Guess:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from corpus_arguments import Guess, guesses, small_guess
+from corpus_arguments import Guess, guesses, smaller
 from corpus_packages import Source
 
 from backends.compilers.triton_function import unwrap
@@ -136,19 +136,16 @@ def _compile(source: Source, machine: str) -> tuple[Kernel | None, dict[str, str
         except UserError as error:
             first = first or error
             continue
-        smaller = None if source.task or _fits(kernel, machine) else _smaller(source, machine)
-        return smaller or (kernel, {"guess": guess.name})
+        small = None if source.task or _fits(kernel, machine) else _smaller(source, smaller(guess), machine)
+        return small or (kernel, {"guess": guess.name})
     assert first is not None
     diagnostic = first.diagnostics[0]
     place = f"{diagnostic.location}: " if diagnostic.location else ""
     return None, {"rule": diagnostic.rule, "message": f"{place}{diagnostic.message}"}
 
 
-def _smaller(source: Source, machine: str) -> tuple[Kernel, dict[str, str]] | None:
-    """The kernel with smaller tiles than were guessed first, where that helps."""
-    unwrapped = unwrap(source.kernel)
-    assert unwrapped is not None
-    guess = small_guess(unwrapped)
+def _smaller(source: Source, guess: Guess, machine: str) -> tuple[Kernel, dict[str, str]] | None:
+    """The kernel with smaller tiles than were guessed before, where that helps."""
     try:
         kernel = _load(source, guess, machine)
     except UserError:

@@ -147,9 +147,10 @@ def test_register_file_counts_warps_and_threads() -> None:
 @pytest.mark.parametrize("distance", [1, 2])
 def test_carried_registers_are_counted_as_the_solver_counts_them(distance: int) -> None:
     """With a register fewer than what is carried there is no schedule at any II; with as many there is one."""
-    adder = Op("sum", "tensor", 4, 2, registers=16, warps=2)
-    graph = DependenceGraph("carried", (adder,), (Edge("sum", "sum", distance=distance, in_place=True),))
-    enough = 32 * 2 * 16 * distance
+    adders = [Op(name, "tensor", 4, 2, registers=16, warps=2) for name in ("sum0", "sum1")]
+    again = (Edge(op.name, op.name, distance=distance, in_place=True) for op in adders)
+    graph = DependenceGraph("carried", tuple(adders), tuple(again))
+    enough = 2 * 32 * 2 * 16 * distance
     machine = replace(MACHINE, min_registers_per_thread=8, reserved_registers=0, registers_per_sm=enough)
     assert check(Problem(graph, machine)) == ()
     assert CpSat().solve(Problem(graph, machine), Limits()).found
