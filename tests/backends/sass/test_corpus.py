@@ -37,7 +37,9 @@ def check(function: Function) -> None:
     for instruction in function.instructions:
         assert squeezed(joined(instruction)) == squeezed(instruction.text)
         assert instruction.pipe in PIPES
-        assert instruction.text.count(".reuse") == instruction.control.reuse.bit_count(), instruction.text
+        # The disassembler shows no reuse for texture instructions, which have no operand cache.
+        is_shown = instruction.pipe != "tex"
+        assert not is_shown or instruction.text.count(".reuse") == instruction.control.reuse.bit_count()
     assert not list(misaligned(function))
     assert not list(too_close(function))
     check_blocks(function)
