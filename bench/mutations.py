@@ -42,17 +42,21 @@ def _removed(_: re.Match[str]) -> str:
 def _scaled(factor_up: int, factor_down: int) -> Edit:
     def edit(match: re.Match[str]) -> str | None:
         value = int(match["value"]) * factor_up // factor_down
-        return match[0].replace(match["value"], str(value)) if value != int(match["value"]) else None
+        return _with_value(match, "value", value) if value != int(match["value"]) else None
 
     return edit
 
 
 def _replaced(group: str, change: Callable[[int], int]) -> Edit:
     def edit(match: re.Match[str]) -> str:
-        start, end = match.start(group) - match.start(), match.end(group) - match.start()
-        return match[0][:start] + str(change(int(match[group]))) + match[0][end:]
+        return _with_value(match, group, change(int(match[group])))
 
     return edit
+
+
+def _with_value(match: re.Match[str], group: str, value: int) -> str:
+    start, end = match.start(group) - match.start(), match.end(group) - match.start()
+    return match[0][:start] + str(value) + match[0][end:]
 
 
 def _not_waited(match: re.Match[str]) -> str:

@@ -61,12 +61,12 @@ def judged(prepared: Prepared, mutation: Mutation, completion: str, harmless: di
 
 
 def _rules(outcome: Outcome) -> tuple[str, ...]:
-    """Findings, faults, refusals to load, at last the comparison of results; a spent budget finds nothing."""
+    """Findings, faults, refusals, at last the comparison of results; a spent budget finds nothing, a typo neither."""
     found = [f.rule for f in outcome.findings if f.is_error]
     found += [_COMPARISON] if outcome.status == Status.WRONG_RESULT and not found else []
     if outcome.fault is not None and outcome.status not in (Status.TIMEOUT, Status.BUDGET_SPENT):
         found.append(outcome.fault.rule)
-    return tuple(dict.fromkeys([*found, *(d.rule for d in outcome.diagnostics)]))
+    return tuple(dict.fromkeys([*found, *(d.rule for d in outcome.diagnostics if not d.rule.startswith("ptx-"))]))
 
 
 def _output(outcome: Outcome) -> str:
