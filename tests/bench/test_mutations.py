@@ -1,4 +1,4 @@
-"""Planted bugs: each edit changes the one instruction that it is about, and every explanation names a bug that exists."""
+"""Planted bugs: each edit changes the one instruction that it is about; explanations are of bugs that are planted."""
 
 from __future__ import annotations
 
