@@ -59,7 +59,8 @@ class Probe:
     task: file under kernels/, with a variant. constants: what the measurement changes in it. sweep: points at which the
     cost of a step is wanted, each a change of constants; axis and unit: what of a point is the x of a line. work: what
     one step does, in the parameter's unit. shift: cycles to add, for a reason that `note` states. unrolls, repeats: the
-    lengths that are compared; a kernel without UNROLL has one unroll of 0, and one that is timed whole one repeat. claim: what its machine code must have.
+    lengths that are compared; a kernel without UNROLL has one unroll of 0, and one that is timed whole one repeat.
+    claim: what its machine code must have.
     """
 
     parameter: str

@@ -14,8 +14,9 @@ _UP_TO_HOPPER = ("sm_80", "sm_86", "sm_89", "sm_90")
 _TENSOR_WARPS = {"CHAINS": 4, "BLOCK": 256}
 
 
-def _latency(parameter: str, variant: str, opcode: str) -> Probe:
-    return Probe(parameter, _PIPES, in_cycles, variant, _ONE, claim=Claim(opcode, chained=True))
+def _latency(parameter: str, variant: str, opcode: str, architectures: tuple[str, ...] = ()) -> Probe:
+    claim = Claim(opcode, chained=True)
+    return Probe(parameter, _PIPES, in_cycles, variant, _ONE, claim=claim, architectures=architectures)
 
 
 def _lanes(parameter: str, variant: str, opcode: str, results: int = 1, architectures: tuple[str, ...] = ()) -> Probe:
@@ -35,7 +36,8 @@ def _tensor(parameter: str, variant: str, opcode: str, depth: int) -> Probe:
 
 _ARITHMETIC = (
     _latency("alu_latency_cycles", "", "FFMA"),
-    _latency("ptx_fp64_latency_cycles", "fma64", "DFMA"),
+    # Elsewhere a warp holds the pipe of FP64 for longer than its latency.
+    _latency("ptx_fp64_latency_cycles", "fma64", "DFMA", ("sm_80", "sm_90", "sm_100")),
     _latency("sfu_latency_cycles", "exp2", r"MUFU\.EX2"),
     _latency("shuffle_latency_cycles", "shuffle", r"SHFL\.BFLY"),
     _lanes("fp32_lanes_per_cycle", "", "FFMA"),
