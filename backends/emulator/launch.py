@@ -120,7 +120,7 @@ def run_launch(
     with (
         np.errstate(all="ignore"),
         _blas().limit(limits=1, user_api="blas"),
-        _workspace(arena, cooperative) as workspace,
+        workspace_of_grid(arena, cooperative) as workspace,
     ):
         geometry = replace(geometry, workspace=workspace)
         for number, start in enumerate(range(0, len(order), size)):
@@ -148,7 +148,7 @@ def _blas() -> ThreadpoolController:
 
 
 @contextmanager
-def _workspace(arena: Arena, cooperative: bool) -> Iterator[int]:
+def workspace_of_grid(arena: Arena, cooperative: bool) -> Iterator[int]:
     """Address of a zeroed workspace of the grid (its size and its barrier, 32 bits each); 0 where there is none."""
     if not cooperative:
         yield 0

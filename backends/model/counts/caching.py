@@ -14,19 +14,19 @@ from backends.emulator.counters.sizes import CacheSizes
 from backends.model.counts.classes import Found
 from backends.model.counts.movement import Movement, find_movement
 from backends.model.counts.reuse import Reuse, follow
-from backends.model.counts.tape import Tape, Windows
+from backends.model.counts.tape import Firsts, Tape, Windows
 from backends.model.counts.units import Units
 from backends.model.counts.wave import Lines, groups_for, moved, recorded
 
 Array = NDArray[Any]
 # Accesses to lines of one wave that are made up from one CTA's; beyond, its loops are followed in windows.
 MOVED_LINES = 1.2e7
-RECORDED_LINES = 4e6
+RECORDED_LINES = 1e6
 # Waves before the one that is followed.
 _EARLIER = 2
 _VERIFIED = 8
 # Of the CTAs, those that must be of one class for the others to be taken as its like.
-_ONE_CLASS = 0.9
+_ONE_CLASS = 0.75
 # Seconds for running whole waves where accesses do not move with the position.
 _WAVES_S = 4.0
 
@@ -61,10 +61,14 @@ class Caching:
     def cached(self) -> Cached:
         """Follow a wave in the middle of the grid."""
         movement = self._movement()
-        if movement is not None:
-            return Cached(self._follow(*self._moved(movement)), "accesses move with the CTA's position", True)
+        if movement is not None and movement.steps is not None:
+            shifts = [movement.shifts(self._positions(start)) for start in self._starts()]
+            return Cached(self._follow(*self._moved(movement, shifts)), "accesses move with the CTA's position", True)
+        if movement is not None and (units := self._measurable()):
+            told = "accesses are alike but for where they go, which was measured for every CTA"
+            return Cached(self._follow(*self._moved(movement, self._measured(movement, units))), told, True)
         lines, before, part = self._recorded()
-        told = f"accesses of {part:.0%} of a wave were recorded, for they do not move with the CTA's position"
+        told = f"accesses of {part:.0%} of a wave were recorded, none inferred"
         return Cached(self._follow(lines, before, part), told, False)
 
     def _follow(self, wave: Lines, before: Sequence[Lines], part: float = 1.0) -> Reuse:
@@ -88,7 +92,9 @@ class Caching:
         order = np.argsort(-self.found.weights)
         best = int(order[0])
         is_alike = self.found.weights[best] >= _ONE_CLASS * self.units.count
-        if sliced.data or sliced.watchful or not is_alike:
+        # Where the grid is one wave that runs side by side, recording all of it takes no longer than some of it.
+        is_small = self.waves <= 1 and self.units.fit_one_batch
+        if sliced.data or sliced.watchful or is_small or not is_alike:
             return None
         chosen = self._chosen(best)
         if chosen is None:
@@ -120,28 +126,47 @@ class Caching:
     def _position(self, unit: int) -> tuple[int, int, int]:
         return self.found.labels.position(unit)
 
-    def _moved(self, movement: Movement) -> tuple[Lines, list[Lines]]:
+    def _moved(self, movement: Movement, shifts: Sequence[Array]) -> tuple[Lines, list[Lines]]:
         lines = self.lines_per_cta * self._share(MOVED_LINES) * self.wave * self.size
         groups = groups_for(lines)
-        waves = [self._positions(start) for start in self._starts()]
-        followed, *before = (moved(movement, p, self.sizes.sm_count, groups) for p in waves)
+        followed, *before = (moved(movement, wave, self.sizes.sm_count, groups) for wave in shifts)
         return followed, before
 
     def _positions(self, start: int) -> Array:
-        stop = min(start + self.wave, self.units.count)
-        return np.array([self._position(u) for u in range(start, stop)])
+        return np.array([self._position(u) for u in self._wave_at(start)])
+
+    def _wave_at(self, start: int) -> range:
+        return range(start, min(start + self.wave, self.units.count))
+
+    # Measured
+
+    def _measurable(self) -> list[range]:
+        """The wave and those before it, as far as there is time to run all of their CTAs."""
+        waves = [self._wave_at(start) for start in self._starts()]
+        while waves and self.units.cost_s(sum(map(len, waves))) > _WAVES_S:
+            waves.pop()
+        return waves
+
+    def _measured(self, movement: Movement, waves: Sequence[range]) -> list[Array]:
+        """Shifts of each wave."""
+        plan = Firsts(self.opcodes)
+        origin = self.found.labels.number(movement.origin)
+        self.units.run(sorted({origin, *(u for wave in waves for u in wave)}), plan, streamed=True)
+        firsts = plan.recorder.tape()
+        at = int(self.units.ctas_of([origin])[0])
+        return [movement.measured(firsts, at, self.units.ctas_of(wave)[:: self.size]) for wave in waves]
 
     # Recorded
 
     def _recorded(self) -> tuple[Lines, list[Lines], float]:
         """A wave and those before it, or part of each; and which part."""
         starts = self._runnable()
-        units = [list(range(s, min(s + self.wave, self.units.count))) for s in starts]
+        units = [list(self._wave_at(start)) for start in starts]
         part = min(_WAVES_S / max(2 * self.units.cost_s(sum(map(len, units))), 1e-9), 1.0)
         if part < 1.0:
             units = [u[: max(int(len(u) * part), 1)] for u in units[:1]]
         lines = self.lines_per_cta * self.size * sum(map(len, units))
-        share = self._share(RECORDED_LINES / max(part, 1e-3))
+        share = self._share(RECORDED_LINES)
         groups = groups_for(lines * share / len(units))
         tape = self._tape([u for wave in units for u in wave], share, groups)
         waves = [recorded(tape, self.units.ctas_of(u), self.sizes.sm_count, groups) for u in units]
@@ -167,7 +192,9 @@ class Caching:
 
     def _tape(self, units: Sequence[int], share: float, groups: int) -> Tape:
         order = sorted(units)
-        counts = self.units.run(order)
+        labels = self.found.labels
+        labels.ensure(order)
+        counts = np.stack([labels.counts_of(u) for u in order])
         ctas = self.units.ctas_of(order)
         by_cta = dict(zip(ctas.tolist(), counts.reshape(-1, *counts.shape[2:]), strict=True))
         plan = Windows(by_cta, share, self.opcodes, groups)

@@ -36,9 +36,9 @@ class Labels:
     examples: list[NDArray[np.int32]] = field(default_factory=list)
     _known: dict[bytes, int] = field(default_factory=dict)
 
-    def ensure(self, units: Iterable[int]) -> None:
-        """Run those of these units that were not run yet."""
-        new = sorted(set(units) - self.of.keys())
+    def ensure(self, units: Iterable[int], again: bool = False) -> None:
+        """Run those of these units that were not run yet, or all of them again."""
+        new = sorted(set(units) - (set() if again else self.of.keys()))
         if not new:
             return
         for unit, counts in zip(new, self.run(new), strict=True):
@@ -47,6 +47,10 @@ class Labels:
                 self._known[key] = len(self.examples)
                 self.examples.append(counts)
             self.of[unit] = self._known[key]
+
+    def counts_of(self, unit: int) -> NDArray[np.int32]:
+        """Counts of a unit that was run."""
+        return self.examples[self.of[unit]]
 
     def number(self, position: Sequence[int]) -> int:
         """Linear index of a position."""
@@ -150,14 +154,38 @@ def at_random(
 ) -> Found:
     """Shares of the classes in a random sample, as large as can be afforded."""
     units = prod(labels.extent)
-    wanted = HELD_OUT
-    while wanted < units and affordable(2 * wanted):
-        wanted *= 2
-    chosen = random.choice(units, min(wanted, units), replace=False).tolist()
-    labels.ensure(chosen)
+    order = random.permutation(units)
+    wanted = min(HELD_OUT, units)
+    labels.ensure(order[:wanted].tolist())
+    while wanted < units and affordable(wanted):
+        wanted = min(2 * wanted, units)
+        labels.ensure(order[:wanted].tolist())
+    chosen = order[:wanted].tolist()
+    if wanted == units:
+        return every(labels)
     counts = np.bincount([labels.of[u] for u in chosen], minlength=len(labels.examples)).astype(float)
     told = f"shares of {int((counts > 0).sum())} classes in a random sample of {len(chosen)}"
     return Found(counts * (units / counts.sum()), labels, False, (*checks, told))
+
+
+def in_order(labels: Labels, affordable: Callable[[int], bool]) -> Found:
+    """As many units as can be afforded, from the first on: each may wait for those before it.
+
+    Those that were not run are taken to behave like the second half of those that were.
+    """
+    units = prod(labels.extent)
+    wanted = min(HELD_OUT, units)
+    labels.ensure(range(wanted))
+    while wanted < units and affordable(2 * wanted):
+        wanted = min(2 * wanted, units)
+        labels.ensure(range(wanted), again=True)
+    if wanted == units:
+        return every(labels)
+    ran = [labels.of[u] for u in range(wanted)]
+    counts = np.bincount(ran, minlength=len(labels.examples)).astype(float)
+    later = np.bincount(ran[wanted // 2 :], minlength=len(labels.examples))
+    told = f"the first {wanted} of {units} CTAs were run, for CTAs wait for earlier ones; the others taken to be alike"
+    return Found(counts + later * ((units - wanted) / later.sum()), labels, False, (told,))
 
 
 def _padded(weights: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:

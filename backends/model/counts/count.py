@@ -14,7 +14,7 @@ from backends.emulator.counters.sectors import SECTOR_BYTES
 from backends.emulator.counters.sizes import CacheSizes
 from backends.emulator.counters.watch import Watched
 from backends.model.counts.caching import Cached, Caching
-from backends.model.counts.classes import Found, Labels, at_random, every, find_classes
+from backends.model.counts.classes import Found, Labels, at_random, every, find_classes, in_order
 from backends.model.counts.launch import Launch, task_launch
 from backends.model.counts.recorder import Lines, Strata
 from backends.model.counts.result import Column, CtaClass, KernelCounts, MemoryCounts
@@ -32,7 +32,7 @@ MEASURED_CLASSES = 6
 _MEMBERS = 4
 _KEPT_MEMBERS = 256
 _COLUMNS = (
-    "requests", "sectors", "lines", "shared_requests", "shared_wavefronts", "bytes", "copies",
+    "requests", "sectors", "lines", "global_wavefronts", "shared_requests", "shared_wavefronts", "bytes", "copies",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class _Counting:
             l2_hit_share=np.nan_to_num(reuse.l2_hits),
             l2_sectors=memory.sectors * np.where(np.isnan(reuse.onward), 1.0, reuse.onward),
         )
-        program = launch.loaded.program
+        program, touchable = launch.loaded.program, launch.loaded.arena.used_bytes
         return KernelCounts(
             grid=geometry.grid,
             ctas=geometry.ctas,
@@ -91,7 +91,8 @@ class _Counting:
             memory=memory,
             dram_read_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.reads)),
             dram_write_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.writes)),
-            unique_bytes=SECTOR_BYTES * float(memory.sectors @ np.nan_to_num(reuse.unique)),
+            # Waves that touch what others than the last two have touched are counted again: not beyond all buffers.
+            unique_bytes=min(SECTOR_BYTES * float(memory.sectors @ np.nan_to_num(reuse.unique)), float(touchable)),
             wave_ctas=sizes.wave_ctas,
             ran_ctas=self.units.ran,
             is_regular=found.is_regular,
@@ -112,12 +113,12 @@ class _Counting:
         """The classes of units: of all where CTAs may wait for others, else as few as show them."""
         sliced = self.launch.loaded.sliced
         labels = Labels(self.units.extent, self._run)
-        if self.launch.cooperative or sliced.watchful or self.units.fit_one_batch:
+        if sliced.watchful and not self.launch.cooperative:
+            return in_order(labels, self._affordable)
+        if self.launch.cooperative or self.units.fit_one_batch:
             return every(labels)
         if sliced.data:
-            told = "data decides what CTAs do"
-            found = every(labels) if self.units.count <= 64 else at_random(labels, self.random, self._affordable)
-            return Found(found.weights, labels, found.is_regular, (told, *found.checks))
+            return at_random(labels, self.random, self._affordable, ("data decides what CTAs do",))
         return find_classes(labels, self.random, self._affordable)
 
     def _affordable(self, units: int) -> bool:
@@ -165,9 +166,16 @@ class _Counting:
         nothing = np.zeros(instructions)
         return MemoryCounts(**total, l1_hit_share=nothing, l2_hit_share=nothing, l2_sectors=total["sectors"].copy())
 
+    @property
+    def _in_order(self) -> bool:
+        """Whether CTAs must run with all those before them."""
+        return self.launch.cooperative or bool(self.launch.loaded.sliced.watchful)
+
     def _groups(self, found: Found) -> list[list[int]]:
         """Classes whose accesses are measured together."""
         order = [k for k in np.argsort(-found.weights).tolist() if found.weights[k] > 0]
+        if self._in_order:
+            return [order]
         alone = [[k] for k in order[:MEASURED_CLASSES]]
         return [*alone, order[MEASURED_CLASSES:]] if order[MEASURED_CLASSES:] else alone
 
@@ -186,6 +194,7 @@ class _Counting:
             "requests": columns["global_requests"] + columns["local_requests"],
             "sectors": columns["global_sectors"] + columns["local_sectors"] + lines.copied,
             "lines": lines.lines,
+            "global_wavefronts": columns["global_wavefronts"],
             "shared_requests": columns["shared_requests"],
             "shared_wavefronts": columns["shared_wavefronts"],
             "bytes": columns["global_bytes"] + columns["tma_read_bytes"] + columns["tma_write_bytes"],
@@ -195,7 +204,7 @@ class _Counting:
 
     def _members(self, found: Found, labels: Sequence[int]) -> list[int]:
         """Units to watch: some of each class, all of them where they wait for each other."""
-        if self.launch.cooperative or self.launch.loaded.sliced.watchful:
+        if self._in_order:
             return sorted(found.labels.of)
         each = max(_MEMBERS, 2 * _MEMBERS // len(labels)) if len(labels) == 1 else 1
         members: dict[int, list[int]] = {k: [] for k in labels}

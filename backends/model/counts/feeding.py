@@ -21,7 +21,7 @@ from backends.emulator.geometry import Geometry
 from backends.emulator.observer import Observer
 from backends.model.counts.loaded import LoadedSlice, run_ctas
 from backends.model.counts.roles import is_product
-from backends.model.counts.slicing import slice_program
+from backends.model.counts.slicing import slice_program, space_of_store
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -36,7 +36,7 @@ def refined(loaded: LoadedSlice, geometry: Geometry, parameters: bytes) -> Loade
     """The same kernel with a slice that leaves out stores to shared memory which feed nothing that matters."""
     sliced = loaded.sliced
     products = {i for i in sliced.kept if is_product(loaded.program.instructions[i])}
-    if sliced.spaces != {"shared"} or not products:
+    if "shared" not in sliced.spaces or not products:
         return loaded
     without = replace(loaded, sliced=replace(sliced, kept=sliced.kept - products))
     traffic = Traffic()
@@ -46,7 +46,7 @@ def refined(loaded: LoadedSlice, geometry: Geometry, parameters: bytes) -> Loade
     except LaunchFault:
         # The way depends on the products themselves.
         return loaded
-    stores = [i for i, r in enumerate(sliced.roles) if r.kind in ("store", "atomic", "allocation")]
+    stores = [i for i, r in enumerate(sliced.roles) if space_of_store(r) == "shared"]
     return replace(loaded, sliced=slice_program(loaded.program, traffic.feeds(stores)))
 
 

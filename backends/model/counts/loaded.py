@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from backends.emulator.batch import Batch, Settings
 from backends.emulator.calls import inlined
 from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.geometry import Geometry
-from backends.emulator.launch import load_variables
+from backends.emulator.launch import load_variables, workspace_of_grid
 from backends.emulator.program import Program, build_program
 from backends.emulator.translate.table import ends_block
 from backends.model.counts.blocks import Plan, SlicedBlocks
@@ -60,6 +60,11 @@ def load_slice(ptx: str, entry: str, file: str = "<ptx>") -> LoadedSlice:
     return LoadedSlice(program, slice_program(program), arena, parameters, {**variables, **places})
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 @dataclass(frozen=True)
 class Execution:
     """CTAs `numbers` of a launch have run; `counts` (CTAs, warps, blocks); `seconds` of this machine."""
@@ -71,17 +76,22 @@ class Execution:
 
 def run_ctas(
     loaded: LoadedSlice, geometry: Geometry, parameters: bytes, numbers: Sequence[int], plan: Plan | None = None,
-    time_limit_s: float = 600.0, streamed: bool = False,
+    time_limit_s: float = 600.0, streamed: bool = False, cooperative: bool = False,
 ) -> Execution:  # fmt: skip
     """Run these CTAs of the grid together, whole clusters in rank order; without a plan nothing is watched.
 
-    streamed: accesses to shared memory are not watched. Raises LaunchFault when the CTAs do something that stops them,
-    or take longer than the limit.
+    streamed: accesses to shared memory are not watched. cooperative: the CTAs are all of the grid. Raises LaunchFault
+    when the CTAs do something that stops them, or take longer than the limit.
     """
     started_s = time.monotonic()
     loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     settings = Settings(completion="early", engine="numpy", time_limit_s=time_limit_s)
-    with np.errstate(all="ignore"), ThreadpoolController().limit(limits=1, user_api="blas"):
+    with (
+        np.errstate(all="ignore"),
+        _blas().limit(limits=1, user_api="blas"),
+        workspace_of_grid(loaded.arena, cooperative) as workspace,
+    ):
+        geometry = replace(geometry, workspace=workspace)
         batch = Batch(loaded.program, geometry, numbers, loaded.arena, geometry.shared_bytes, settings)
         batch.externals.output = []
         # What bulk copies bring is taken to decide no address and no branch; moving it takes most of the time.

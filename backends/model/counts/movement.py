@@ -1,13 +1,14 @@
-"""How the accesses of a CTA move with its position: by a fixed number of sectors for each step along each axis.
+"""How the accesses of a CTA move with its position: each instruction's by a number of sectors.
 
-The step of an instruction is read off three neighbours of one CTA and must be right, to the sector, for every other CTA
-that was recorded. Where one instruction moves in another way, none is moved.
+CTAs are alike where their accesses are the same but for a shift of each instruction, to the sector. The shifts are a
+fixed step along each axis of the grid where that is right for all CTAs that were recorded; otherwise they are measured,
+from the first access of each instruction in every CTA.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,48 @@ from backends.model.counts.tape import Tape
 
 Array = NDArray[Any]
 Position = tuple[int, int, int]
+_NOWHERE = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """`tape` of the CTA at `origin`; sites (n,): its instructions; steps (n, 3): sectors along x, y, z of each."""
+    """`tape` of the CTA at `origin`; sites (n,): its instructions; steps (n, 3): sectors along x, y, z of each.
+
+    steps is None where CTAs are alike but do not move by steps.
+    """
 
     origin: Position
     tape: Tape
     sites: Array
-    steps: Array
+    steps: Array | None
 
     def shifts(self, positions: Array) -> Array:
         """Sectors by which each instruction's accesses are moved at positions (m, 3): (m, n)."""
+        assert self.steps is not None, "the shifts of this movement are measured"
         found: Array = (positions - np.array(self.origin)) @ self.steps.T
         return found
+
+    def measured(self, firsts: Tape, origin: int, ctas: Array) -> Array:
+        """The same from the first accesses of CTAs, with the CTA `origin` among them, at `ctas` (m,): (m, n).
+
+        Instructions that a CTA does not reach stay where they are.
+        """
+        rows = np.unique(firsts.cta)
+        key = np.searchsorted(rows, firsts.cta) * len(self.sites) + np.searchsorted(self.sites, firsts.site)
+        known, index = np.unique(key, return_index=True)
+        places = np.full(len(rows) * len(self.sites), _NOWHERE)
+        places[known] = firsts.sector[index]
+        by_cta = places.reshape(len(rows), len(self.sites))
+        at = by_cta[np.searchsorted(rows, origin)]
+        found = by_cta[np.minimum(np.searchsorted(rows, ctas), len(rows) - 1)]
+        shifts: Array = np.where((found == _NOWHERE) | (at == _NOWHERE), 0, found - at)
+        return shifts
 
 
 def find_movement(tapes: Sequence[tuple[Position, Tape]], axes: Sequence[int]) -> Movement | None:
     """From the tapes of CTAs: the origin, its neighbour along each of `axes`, then those to verify.
 
-    None where they differ in more than where they go, or move in another way.
+    None where they differ in more than where they go.
     """
     (origin, first), *others = tapes
     sites = np.unique(first.site)
@@ -51,7 +73,7 @@ def find_movement(tapes: Sequence[tuple[Position, Tape]], axes: Sequence[int]) -
     movement = Movement(origin, first, sites, steps)
     positions = np.array([position for position, _ in others]).reshape(-1, 3)
     seen = np.array(shifts).reshape(len(others), len(sites))
-    return movement if np.array_equal(movement.shifts(positions), seen) else None
+    return movement if np.array_equal(movement.shifts(positions), seen) else replace(movement, steps=None)
 
 
 def _shift(one: Tape, other: Tape, sites: Array) -> Array | None:

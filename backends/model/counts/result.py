@@ -40,7 +40,8 @@ class MemoryCounts:
 
     executions: by warps. requests: of them, those in which a lane took part. sectors: of 32 bytes, global and local
     memory and bulk copies. lines: the same sectors by request and 128-byte line, the passes of a request through the
-    tags of the L1. shared_requests, shared_wavefronts: passes through the banks. bytes: that threads asked for, or that
+    tags of the L1. global_wavefronts: passes of global accesses through the banks of the L1, which are those of shared
+    memory. shared_requests, shared_wavefronts: the same of shared memory. bytes: that threads asked for, or that
     a bulk copy moved. copies: bulk copies. l1_hit_share: of the sectors that looked in the L1. l2_hit_share: of those
     that went on to the L2. l2_sectors: sectors that reached the L2.
     """
@@ -49,6 +50,7 @@ class MemoryCounts:
     requests: Column
     sectors: Column
     lines: Column
+    global_wavefronts: Column
     shared_requests: Column
     shared_wavefronts: Column
     bytes: Column

@@ -3,7 +3,8 @@
 A backward slice (Weiser 1984) whose criterion is every branch, every barrier and every address. Values that are only
 stored or multiplied fall away, and with them most of a kernel: no data is needed then, unless what is loaded decides
 an address or a branch itself. Memory is followed by state space: where a load's value is wanted, so are all stores to
-the space; where it always goes to one place of shared memory, those that always go there.
+the space; where it always goes to one place of shared memory, those that always go there; global memory that is
+reached through different parameters is different memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from backends.model.counts.roles import ALLOCATION, ANCHOR, ATOMIC, GENERIC, LOA
 from backends.ptx.syntax import Register, Symbol
 
 _FIXED = ("param", "const")
+_ADDRESS_BYTES = 8
 _ASYNCHRONOUS = ("wgmma", "tcgen05")
 # Loads by which CTAs see what others have stored.
 _ORDERED = frozenset(["volatile", "relaxed", "acquire", "mmio"])
@@ -46,7 +48,8 @@ class Slice:
     @property
     def needs_memory(self) -> bool:
         """Whether what CTAs store in global memory decides what others, or later ones, do."""
-        return bool(self.spaces & {"global", GENERIC})
+        stores = (self.roles[i] for i in self.kept if self.roles[i].kind in (STORE, ATOMIC))
+        return any(role.space in ("global", GENERIC) for role in stores)
 
     def needed(self, accesses: frozenset[int]) -> tuple[frozenset[int], ...]:
         """Per block, the instructions that must run where nobody looks at accesses but these."""
@@ -109,7 +112,7 @@ def slice_program(program: Program, feeds: Mapping[int, frozenset[int]] | None =
     return _Slicer(program, feeds or {}).slice()
 
 
-def _space_of_store(role: Role) -> str:
+def space_of_store(role: Role) -> str:
     """The space that an instruction stores to, "" for none."""
     return "shared" if role.kind == ALLOCATION else role.space if role.kind in (STORE, ATOMIC) else ""
 
@@ -148,6 +151,7 @@ class _Slicer:
                 self.definitions[name].append(index)
         self.kept: set[int] = set()
         self.spaces: set[str] = set()
+        self.wanted_from: set[str | None] = set()
         self.seen: set[str] = set()
         self.todo: list[str] = []
 
@@ -194,12 +198,14 @@ class _Slicer:
         is_load = role.kind in (LOAD, ATOMIC) and role.space not in _FIXED
         return is_load or (role.kind == VALUE and self.program.instructions[index].base in _ASYNCHRONOUS)
 
-    def _before(self, names: frozenset[str]) -> set[int]:
-        """All instructions from which registers are computed, those through memory left out."""
+    def _before(self, names: frozenset[str], past_loads: bool = True) -> set[int]:
+        """All instructions from which registers are computed; past_loads: those from which addresses are, too."""
         seen, todo, found = set(names), list(names), set[int]()
         while todo:
             for index in self.definitions[todo.pop()]:
                 found.add(index)
+                if not past_loads and self._is_data(index):
+                    continue
                 new = self.roles[index].reads - seen
                 seen |= new
                 todo += new
@@ -216,10 +222,12 @@ class _Slicer:
         role = self.roles[index]
         self._want(role.reads)
         is_constant = role.space in _FIXED or "nc" in self.program.instructions[index].parts
-        if role.kind in (LOAD, ATOMIC) and not is_constant and role.space not in self.spaces:
-            if self._keep_same_place(index):
-                return
+        if role.kind not in (LOAD, ATOMIC) or is_constant or self._keep_same_place(index):
+            return
+        sources = self._parameters(role.places) if role.space == "global" else {None}
+        if role.space not in self.spaces or not sources <= self.wanted_from:
             self.spaces.add(role.space)
+            self.wanted_from |= sources
             self._keep_stores()
 
     def _keep_same_place(self, index: int) -> bool:
@@ -234,20 +242,27 @@ class _Slicer:
         place = self._static_place(index)
         if place is None:
             return frozenset()
-        stores = [i for i, r in enumerate(self.roles) if _space_of_store(r) == "shared"]
+        stores = [i for i, r in enumerate(self.roles) if space_of_store(r) == "shared"]
         places = {i: self._static_place(i) for i in stores}
         return frozenset(i for i, p in places.items() if p is not None and not are_apart(p, place))
 
     def _static_place(self, index: int) -> range | None:
-        if "shared" not in (self.roles[index].space, _space_of_store(self.roles[index])):
+        if "shared" not in (self.roles[index].space, space_of_store(self.roles[index])):
             return None
         return static_place(self.program, self.definitions, index)
 
     def _keep_stores(self) -> None:
         for index, role in enumerate(self.roles):
-            space = _space_of_store(role)
-            if space and overlaps(space, self.spaces):
+            space = space_of_store(role)
+            if space and overlaps(space, self.spaces) and not self._is_elsewhere(index):
                 self._keep(index)
+
+    def _is_elsewhere(self, index: int) -> bool:
+        """Whether a store goes through other parameters than all loads that matter: those are other buffers."""
+        if self.roles[index].space != "global" or None in self.wanted_from or "global" not in self.spaces:
+            return False
+        found = self._parameters(self.roles[index].places)
+        return None not in found and not found & self.wanted_from
 
     def _reads_data(self, index: int) -> bool:
         """Whether an instruction whose value is wanted reads global memory."""
@@ -263,9 +278,11 @@ class _Slicer:
 
     def _parameters(self, names: frozenset[str]) -> set[str | None]:
         """Parameters from which registers are computed; None where there are none."""
-        found: set[str | None] = set().union(*map(self._named, self._before(names)))
+        found: set[str | None] = set().union(*map(self._named, self._before(names, past_loads=False)))
         return found or {None}
 
     def _named(self, index: int) -> set[str]:
+        """Parameters wide enough for an address that an instruction names."""
         symbols = (leaf for leaf in leaves(self.program.instructions[index]) if isinstance(leaf, Symbol))
-        return {symbol.name for symbol in symbols if symbol.name in self.program.parameters}
+        sizes = {symbol.name: self.program.parameters.get(symbol.name, (0, 0))[1] for symbol in symbols}
+        return {name for name, nbytes in sizes.items() if nbytes >= _ADDRESS_BYTES}

@@ -148,6 +148,17 @@ class Windows:
         return start, np.where(is_whole, 0, start + length // 2), np.where(is_whole, executed, start + length)
 
 
+class Firsts(Windows):
+    """Watches the first execution of each block by each warp."""
+
+    def __init__(self, opcodes: Sequence[tuple[str, ...]]) -> None:
+        super().__init__({}, 1.0, opcodes)
+
+    def _of(self, batch: Batch) -> tuple[Array, Array, Array]:
+        shape = (len(batch.program.blocks), batch.instances)
+        return np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.ones(shape, np.int64)
+
+
 class _TapeWatch(Watch):
     """Hears of global and local memory and of bulk copies alone."""
 

@@ -24,12 +24,12 @@ _WARP = 32
 
 @dataclass
 class Units:
-    """Runs units of a launch; `ran` and `seconds`: how many CTAs it ran and how long that took."""
+    """Runs units of a launch; `batches`: CTAs and seconds of each batch that ran without being watched."""
 
     launch: Launch
     time_limit_s: float
     ran: int = 0
-    seconds: float = 0.0
+    batches: list[tuple[int, float]] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -84,16 +84,39 @@ class Units:
         launch, ctas = self.launch, self.ctas_of(units).tolist()
         left_s = self.time_limit_s - (time.monotonic() - self.started_s)
         try:
-            found = run_ctas(launch.loaded, launch.geometry, launch.parameters, ctas, plan, max(left_s, 1.0), streamed)
+            found = run_ctas(
+                launch.loaded,
+                launch.geometry,
+                launch.parameters,
+                ctas,
+                plan,
+                max(left_s, 1.0),
+                streamed,
+                launch.cooperative,
+            )
         except LaunchFault as error:
             finding = error.finding
             place = finding.site.location if finding.site else None
             message = f"{finding.message} (counting {len(ctas)} of the CTAs)"
             raise UserError(Diagnostic(finding.rule, message, place)) from error
         self.ran += len(ctas)
-        self.seconds += found.seconds
+        if plan is None:
+            self.batches.append((len(ctas), found.seconds))
         return found.counts.reshape(len(units), self.size, *found.counts.shape[1:])
 
     def cost_s(self, units: int) -> float:
-        """Seconds that so many units would take, by what those so far have taken."""
-        return units * self.size * self.seconds / max(self.ran, 1)
+        """Seconds that so many more units would take: so much for a batch, and so much for each CTA in it.
+
+        A batch of few CTAs takes nearly as long as one of many; of two kinds of batches both costs are known.
+        """
+        if not self.batches:
+            return 0.0
+        ctas, seconds = (np.array(column, float) for column in zip(*self.batches, strict=True))
+        small, large = int(ctas.argmin()), int(ctas.argmax())
+        each_s = seconds[large] / ctas[large]
+        fixed_s = 0.0
+        if ctas[large] >= 2 * ctas[small]:
+            each_s = max((seconds[large] - seconds[small]) / (ctas[large] - ctas[small]), 0.0)
+            fixed_s = max(seconds[small] - each_s * ctas[small], 0.0)
+        batches = -(-units // max(BATCH_LANES // self.lanes, 1))
+        return float(batches * fixed_s + units * self.size * each_s)

@@ -45,9 +45,8 @@ def groups_for(lines: float) -> int:
     return groups
 
 
-def moved(movement: Movement, positions: Array, sms: int, groups: int) -> Lines:
-    """The wave of CTAs at these positions (m, 3)."""
-    shifts = movement.shifts(positions)
+def moved(movement: Movement, shifts: Array, sms: int, groups: int) -> Lines:
+    """The wave of CTAs whose accesses are those of one CTA moved by `shifts` (CTAs, instructions)."""
     parts = list(_parts(movement, shifts, groups))
     cta, event, order, line, masks, entry = (np.concatenate(c) for c in zip(*parts, strict=True))
     tape = movement.tape

@@ -9,6 +9,7 @@ from backends.device import LaunchConfig
 from backends.emulator.batch import Settings
 from backends.emulator.device import Emulator
 from backends.machines.loader import load_machine
+from backends.model.counts import count as count_module
 from backends.model.counts.count import count
 from tests.backends.model.counts.launches import column, counted, launch_of, ptx
 
@@ -77,14 +78,15 @@ def test_edges_of_a_ragged_grid() -> None:
     assert column(counts, "ld.global", "bytes") == pytest.approx([4 * m * n])
 
 
-def test_data_decides() -> None:
+def test_data_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trip counts are in memory; a sample of the CTAs is close to their mean, and said to be a sample."""
+    monkeypatch.setattr(count_module, "EVERY_CTA_S", 0.05)
     values = np.random.default_rng(3).integers(0, 9, 256 * 4096)
     counts = counted(HISTOGRAM, 4096, fill=values.tolist())
     assert not counts.is_regular
     most = values.reshape(-1, 32).max(axis=1).sum()
     atomics = sum(column(counts, "red.", "executions")) + sum(column(counts, "atom.", "executions"))
-    assert atomics == pytest.approx(most, rel=0.02)
+    assert atomics == pytest.approx(most, rel=0.03)
 
 
 @pytest.mark.parametrize(
