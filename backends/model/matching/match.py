@@ -40,12 +40,12 @@ class Matched:
     deviation: float
 
 
-def match(function: Function, counts: KernelCounts) -> Matched:
-    """Match machine code with the counts of its PTX.
+def match(function: Function, counts: KernelCounts, late: frozenset[int] = frozenset()) -> Matched:
+    """Match machine code with the counts of its PTX. late: blocks that warps pass by in first turns of a loop, if ever.
 
     Raises UserError `unmatched-code` for machine code through which there is no path at all.
     """
-    matcher = _Matcher(function, Lines.of(counts.sites))
+    matcher = _Matcher(function, Lines.of(counts.sites), late)
     classes = tuple(MatchedClass(c.weight, matcher.traces(c)) for c in counts.classes)
     return Matched(classes, matcher.deviation / max(matcher.total, 1))
 
@@ -53,9 +53,10 @@ def match(function: Function, counts: KernelCounts) -> Matched:
 class _Matcher:
     """Warps that execute the same have one trace."""
 
-    def __init__(self, function: Function, lines: Lines) -> None:
+    def __init__(self, function: Function, lines: Lines, late: frozenset[int]) -> None:
         self.function = function
         self.lines = lines
+        self.late = late
         self.known: dict[tuple[int, ...], WarpTrace] = {}
         self.deviation = self.total = 0
 
@@ -76,4 +77,4 @@ class _Matcher:
             raise fail("unmatched-code", f"no path through the machine code of `{self.function.name}` was found")
         self.deviation += flow.deviation
         self.total += flow.total
-        return build_trace(self.function, flow)
+        return build_trace(self.function, flow, self.late)

@@ -1,7 +1,8 @@
 """The path of one warp through machine code, as runs of blocks and repeated loops, from how often each edge was taken.
 
 Counts do not say in which order a loop's iterations differed: iterations that took the same path are put side by side,
-and the iterations of an inner loop are spread evenly over the times it was entered.
+and the iterations of an inner loop are spread evenly over the times it was entered. Where it is known that blocks are
+passed by in first iterations, those that do so come first.
 """
 
 from __future__ import annotations
@@ -29,18 +30,19 @@ class _Path:
     turns: bool
 
 
-def build_trace(function: Function, flow: Flow) -> WarpTrace:
-    """The trace of the warp whose flow this is."""
-    (trace, _once), *_others = _Tracer(function, flow).walks(("call", 0), 1)
+def build_trace(function: Function, flow: Flow, late: frozenset[int] = frozenset()) -> WarpTrace:
+    """The trace of the warp whose flow this is. late: blocks that it passes by in first turns of a loop, if in any."""
+    (trace, _once), *_others = _Tracer(function, flow, late).walks(("call", 0), 1)
     return trace
 
 
 class _Tracer:
     """Walks of regions: a loop, or a function by its first block (`call`), the entry being one."""
 
-    def __init__(self, function: Function, flow: Flow) -> None:
+    def __init__(self, function: Function, flow: Flow, late: frozenset[int]) -> None:
         self.function = function
         self.flow = flow
+        self.late = frozenset(("block", number) for number in late)
         self.innermost: dict[int, int] = {}
         for number in sorted(range(len(function.loops)), key=lambda n: -len(function.loops[n].blocks)):
             self.innermost |= dict.fromkeys(function.loops[number].blocks, number)
@@ -48,7 +50,7 @@ class _Tracer:
 
     def walks(self, region: _Node, entries: int) -> list[_Segment]:
         """`entries` walks through a region, those that are alike together; the multiplicities sum to `entries`."""
-        paths = [self._with_calls(path) for path in _paths(self._graph(region))]
+        paths = [self._with_calls(path) for path in _paths(self._graph(region), self.late)]
         queues = {node: _Queue(self.walks(node, n)) for node, n in _passes(paths).items()}
         turning = [segment for path in paths if path.turns for segment in _expanded(path, queues)]
         leaving = [segment for path in paths if not path.turns for segment in _expanded(path, queues)]
@@ -100,7 +102,7 @@ class _Tracer:
         return ("block", block) if loop is None else ("loop", loop)
 
 
-def _paths(graph: Mapping[_Node, dict[_Node, int]]) -> list[_Path]:
+def _paths(graph: Mapping[_Node, dict[_Node, int]], late: frozenset[_Node]) -> list[_Path]:
     """Paths from the start, or around a loop, to where a walk ends; each edge is in as many as its count.
 
     The start's count is that of entries alone: a loop's other iterations start at the same node.
@@ -108,13 +110,24 @@ def _paths(graph: Mapping[_Node, dict[_Node, int]]) -> list[_Path]:
     left = {source: dict(targets) for source, targets in graph.items()}
     first = next(iter(left.get(_START, {})), None)
     found: list[_Path] = []
-    while first is not None and (path := _widest(left, first)):
+    while first is not None and (path := _early(left, first, late) or _widest(left, first)):
         times = min(left[s][t] for s, t in path)
         for source, target in path:
             left[source][target] -= times
         nodes = tuple(source for source, _target in path)
         found.append(_Path(nodes, times, path[-1][1] == _BACK))
     return found
+
+
+def _early(
+    left: Mapping[_Node, Mapping[_Node, int]], first: _Node, late: frozenset[_Node]
+) -> list[tuple[_Node, _Node]]:
+    """The widest path around a loop that passes by blocks which are known to be late; none where there are none."""
+    if late.isdisjoint(left):
+        return []
+    others = {s: {t: n for t, n in onward.items() if t not in late and t != _OUT} for s, onward in left.items()}
+    path = _widest(others, first)
+    return path if path and path[-1][1] == _BACK else []
 
 
 def _widest(left: Mapping[_Node, Mapping[_Node, int]], first: _Node) -> list[tuple[_Node, _Node]]:
