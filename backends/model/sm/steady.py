@@ -32,6 +32,8 @@ _UNEVEN = 0.03
 _LAST_TURNS = 2
 # What is not worth the risk that the windows mislead.
 _FEWEST_ISSUES = 20_000
+# Issues of the SM without a turn of the warp that is followed, before another is.
+_PATIENCE = 20_000
 # Progress of other CTAs may differ by this between windows, beside one turn.
 _PROGRESS = 0.15
 _Group = tuple[Cta, Frame]
@@ -75,10 +77,12 @@ class Extrapolation:
         self.skipped_turns = 0
         self.is_steady = True
         self._last_skip = 0
+        self._reference: Warp | None = None
+        self._seen = self._patience = 0
 
     def turn(self, engine: Engine, warp: Warp, frame: Frame, now: int) -> None:
         """A warp has begun another turn of a loop."""
-        if not self.enabled or warp is not engine.live[0] or frame.remaining <= _LAST_TURNS:
+        if not self.enabled or not self._is_reference(warp, engine.issued) or frame.remaining <= _LAST_TURNS:
             return
         history = frame.history
         if history is None:
@@ -93,6 +97,18 @@ class Extrapolation:
             marks = history.marks[-1 - _WINDOWS * span :: span]
             if self._try(engine, marks, frame, tolerance):
                 return
+
+    def _is_reference(self, warp: Warp, issued: int) -> bool:
+        """Whether it is this warp whose turns are followed: the first to make one, until it makes no more."""
+        if warp is self._reference:
+            self._patience = max(_PATIENCE, 4 * (issued - self._seen))
+        elif self._reference is not None and issued - self._seen < self._patience:
+            return False
+        else:
+            self._patience = _PATIENCE
+        self._reference = warp
+        self._seen = issued
+        return True
 
     def _try(self, engine: Engine, marks: list[Mark], frame: Frame, tolerance: float | None) -> bool:
         """Skip what is left if the windows between the marks are even; whether it was done."""

@@ -59,7 +59,7 @@ def test_extrapolation_is_near_the_whole_simulation(outer: int, inner: int, ctas
     whole = simulate(TILE, work, COSTS, known, extrapolate=False)
     quick = simulate(TILE, work, COSTS, known)
     assert quick.is_extrapolated and quick.simulated_issues < whole.simulated_issues
-    assert quick.cycles == pytest.approx(whole.cycles, rel=0.02)
+    assert quick.cycles == pytest.approx(whole.cycles, rel=0.04)
     assert sum(quick.issues) == pytest.approx(sum(whole.issues), rel=0.02)
     assert quick.stall_cycles()["barrier"] == pytest.approx(whole.stall_cycles()["barrier"], rel=0.1)
     assert quick.bytes["l2"] == pytest.approx(whole.bytes["l2"], rel=0.02)
