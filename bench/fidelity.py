@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,7 @@ def judge_ladder(ladder: Ladder) -> Result:
 def _rung_entry(rung: Rung, ladder: Ladder) -> Entry:
     task = load_task(KERNELS / rung.task)
     task = task.variant(rung.variant) if rung.variant else task
+    task = replace(task, constants={**task.constants, **rung.constants})
     try:
         modelled: Modelled = profile_task(task, rung.sizes, ladder.box.machine, _QUICK)
     except UserError as error:

@@ -18,7 +18,13 @@ SGEMM = {"M": 4096, "N": 4096, "K": 4096}
 SGEMM_FLOP = 2.0 * 4096**3
 SGEMM_SOURCE = "Boehm, SGEMM_CUDA, and forks of it"
 # Kernel of kernels/stream -> its task file, and bytes moved for one element of N.
-STREAMS = {"copy": ("task", 16), "scale": ("scale", 16), "triad": ("triad", 24), "reduction": ("reduction", 8)}
+STREAMS = {
+    "read": ("read", 8),
+    "copy": ("task", 16),
+    "scale": ("scale", 16),
+    "triad": ("triad", 24),
+    "reduction": ("reduction", 8),
+}
 STREAM_SIZES = {"N": 1 << 26}
 
 
@@ -34,7 +40,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel whose time was published: task file, variant, sizes. limiters: what may be named, if written down."""
+    """A kernel whose time was published: task file, variant, changed constants,
+    sizes. limiters: what may be named, if written down."""
 
     label: str
     task: str
@@ -42,6 +49,7 @@ class Rung:
     sizes: Mapping[str, int]
     published_us: float
     limiters: tuple[str, ...] = ()
+    constants: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,9 +175,11 @@ def _streams(known: Mapping[str, Box]) -> list[Ladder]:
     for r in _csv("stream.csv"):
         file, nbytes = STREAMS[r["kernel"]]
         published_us = STREAM_SIZES["N"] * nbytes / float(r["gbyte_per_s"]) / 1e3
-        label = f"{r['kernel']} {r['variant'] or 'full'}"
+        block, smem_kib = r["block"], r["smem_kib"]
+        constants = {"BLOCK": int(block), "SMEM": 1024 * int(smem_kib)} if block else {}
+        label = " ".join(part for part in (r["kernel"], r["variant"], block and f"2 x {block} threads") if part)
         found.setdefault(r["box"], []).append(
-            Rung(label, f"stream/{file}.toml", r["variant"], STREAM_SIZES, published_us)
+            Rung(label, f"stream/{file}.toml", r["variant"], STREAM_SIZES, published_us, constants=constants)
         )
     return [
         Ladder("bandwidth", known[box], "RRZE gpu-benches; Luo et al.; B200 survey", tuple(r), kernel_class="memory")

@@ -1,4 +1,4 @@
-// Kernels that do nothing but move memory: copy, scale, triad, and a sum of everything.
+// Kernels that do nothing but move memory: read, copy, scale, triad, and a sum of everything.
 // T is the element of one access (double or double2); a thread makes ITEMS of them, BLOCK apart, all in flight at once.
 // n counts elements of T.
 
@@ -38,6 +38,22 @@ __device__ void store(T* x, const T (&items)[ITEMS], int n) {
 #pragma unroll
     for (int i = 0; i < ITEMS; ++i)
         if (first + i * BLOCK < n) x[first + i * BLOCK] = items[i];
+}
+
+__device__ bool equals(double x, double y) {
+    return x == y;
+}
+__device__ bool equals(double2 x, double y) {
+    return x.x == y || x.y == y;
+}
+
+// found counts the accesses that have `wanted` in them, which are rare or none.
+template <typename T, int ITEMS, int BLOCK>
+__global__ void __launch_bounds__(BLOCK) read(int* __restrict__ found, const T* __restrict__ b, int n, double wanted) {
+    T items[ITEMS];
+    load<T, ITEMS, BLOCK>(items, b, n);
+    for (int i = 0; i < ITEMS; ++i)
+        if (equals(items[i], wanted)) atomicAdd(found, 1);
 }
 
 // a = b

@@ -3,6 +3,11 @@
 import torch
 
 
+def read(b: torch.Tensor, wanted: float) -> dict[str, torch.Tensor]:
+    """Return `found` (1,), how often `wanted` is in b (n,)."""
+    return {"found": (b == wanted).sum().to(torch.int32)[None]}
+
+
 def copy(b: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return `a` = b for b (n,)."""
     return {"a": b.clone()}
