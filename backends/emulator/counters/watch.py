@@ -26,9 +26,9 @@ Array = NDArray[Any]
 _KINDS = {"load": "load", "async-load": "load", "store": "store", "async-store": "store", "atomic": "atomic"}
 _CONSTANT = ("param", "const")
 COLUMNS = (
-    "thread_inst_executed_pred_on", "global_requests", "global_sectors", "global_bytes", "local_requests",
-    "local_sectors", "shared_requests", "shared_wavefronts", "shared_bank_conflicts", "branches_divergent",
-    "tma_copies", "tma_read_bytes", "tma_write_bytes", "tensor_ops",
+    "thread_inst_executed_pred_on", "global_requests", "global_sectors", "global_bytes", "global_wavefronts",
+    "local_requests", "local_sectors", "shared_requests", "shared_wavefronts", "shared_bank_conflicts",
+    "branches_divergent", "tma_copies", "tma_read_bytes", "tma_write_bytes", "tensor_ops",
 )  # fmt: skip
 
 
@@ -96,6 +96,9 @@ class Watch(Observer):
     def _global(self, front: Front, flat: Array, nbytes: int, active: Mask | None, kind: str) -> None:
         site, found = self.batch.site, touched(flat, nbytes, active)
         self.watched.add("global_bytes", site, nbytes * (flat.size if active is None else np.count_nonzero(active)))
+        # The data of an L1 line lie in the banks of shared memory.
+        passes, _ = self.watched.wavefronts.count(flat, nbytes, active, kind)
+        self.watched.add("global_wavefronts", site, passes.sum())
         self._note("global", front, found, kind)
 
     def _local(self, front: Front, flat: Array, nbytes: int, active: Mask | None, kind: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.counters.caches import GROUPS, SECTORS_PER_LINE, group_of
+from backends.emulator.counters.sectors import touched
 from backends.emulator.counters.stream import KINDS, PAST_L1
 from backends.emulator.counters.watch import Watch, Watched
 from backends.emulator.fronts import Front, Mask
@@ -167,6 +168,10 @@ class _TapeWatch(Watch):
 
     def branch(self, front: Front, taken: Mask) -> None:
         """Nothing."""
+
+    def _global(self, front: Front, flat: Array, nbytes: int, active: Mask | None, kind: str) -> None:
+        """The sectors alone."""
+        self._note("global", front, touched(flat, nbytes, active), kind)
 
     def _shared(self, front: Front, flat: Array, nbytes: int, active: Mask | None, kind: str) -> None:
         """Nothing."""
