@@ -22,6 +22,7 @@ from twill.solve.joint_refute import NAME as SMT
 from twill.solve.joint_refute import ask as ask_smt
 from twill.solve.joint_relax import Floor, climb, floor_of
 from twill.solve.joint_run import OutOfTimeError
+from twill.solve.joint_serial import serial
 from twill.solve.protocol import Limits
 from twill.solve.smt_query import Cut, Question, Verdict
 from twill.solve.smt_record import Assignment
@@ -245,6 +246,9 @@ class Search:
         if self.known.solution is None:
             self.known.solution = self.ask.find_loosely(ii, finds, _SEQUENTIAL_LOOK)
             self.loosely = self.known.solution is not None
+        if self.known.solution is None:
+            self.known.solution = serial(self.instance, self.most_ii)
+            self.loosely = self.large
         return self.known.solution is not None
 
     def _found_loosely(self, ii: int, look: float) -> bool:
