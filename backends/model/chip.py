@@ -82,7 +82,7 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     simulated = simulated_ctas(count, resident)
     result = simulate(
         work.function,
-        list(_dealt(work.classes, simulated)),
+        list(dealt(work.classes, simulated)),
         work.costs,
         share,
         resident=resident,
@@ -91,10 +91,18 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
         timeline=timeline,
     )
     rounds = (count - simulated) // resident
-    cycles = result.cycles + rounds * _round_cycles(result, resident)
-    handed_out = work.ctas * parameters.rate("cta_launch_ns") * 1e-3 * parameters.rate("clock_mhz")
-    launch = parameters.rate("launch_us") * parameters.rate("clock_mhz")
-    return ChipTime(max(cycles, handed_out), launch, result, count, simulated, resident, active)
+    cycles = max(result.cycles + rounds * _round_cycles(result, resident), hand_out_cycles(work, parameters))
+    return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
+
+
+def hand_out_cycles(work: Work, parameters: SmParameters) -> float:
+    """Cycles in which the chip starts all CTAs of a grid; no launch is over sooner."""
+    return work.ctas * parameters.rate("cta_launch_ns") * 1e-3 * parameters.rate("clock_mhz")
+
+
+def launch_cycles(parameters: SmParameters) -> float:
+    """Cycles from the launch to the start of the first CTA."""
+    return parameters.rate("launch_us") * parameters.rate("clock_mhz")
 
 
 def simulated_ctas(count: int, resident: int) -> int:
@@ -115,7 +123,7 @@ def _round_cycles(result: SmResult, resident: int) -> float:
     return ends[2 * resident - 1] - ends[resident - 1]
 
 
-def _dealt(classes: Sequence[MatchedClass], count: int) -> Iterator[Cta]:
+def dealt(classes: Sequence[MatchedClass], count: int) -> Iterator[Cta]:
     """CTAs of one SM: of every class its share, spread evenly, by largest remainder."""
     total = sum(c.weight for c in classes)
     owed = [0.0] * len(classes)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from backends.compilers.artifact import Compiled
 from backends.compilers.cache import Cache
 from backends.compilers.task import compile_task
-from backends.model.chip import Work, chip_time
+from backends.model.chip import ChipTime, Work, chip_time
 from backends.model.counts.count import count_task
 from backends.model.counts.result import KernelCounts
+from backends.model.fidelity import class_error_percent
 from backends.model.limits import limits_of
 from backends.model.matching.costs import Costs, access_costs
 from backends.model.matching.lines import Lines
@@ -75,15 +76,16 @@ def profile_task(
     with clock.stage("match"):
         lines = Lines.of(counts.sites)
         matched, costs = match(function, counts), access_costs(function, lines, counts.memory)
-    held = occupancy(_footprint(compiled, counts), machine)
+    footprint = _footprint(compiled, counts)
+    held = occupancy(footprint, machine)
     work = Work(function, matched.classes, costs.by_instruction, held.ctas, {}, {})
     parameters = SmParameters(machine)
     with clock.stage("simulate"):
         times = chip_time(work, parameters, options.timeline)
     with clock.stage("interval"):
-        time_us = _interval(work, parameters, options)
+        time_us = _interval(work, times, parameters, options)
     return Modelled(
-        kernel=task.name,
+        kernel=f"{task.name}:{task.variant_name}" if task.variant_name else task.name,
         machine=machine.name,
         architecture=compiled.architecture,
         sizes=dict(sizes),
@@ -93,10 +95,15 @@ def profile_task(
         occupancy=held,
         limits=limits_of(work, times, parameters),
         kernel_class=kernel_class(function),
-        error_percent=None,
+        error_percent=class_error_percent(kernel_class(function)),
         deviation=matched.deviation,
         work=work,
         counts=counts,
+        compiled=compiled,
+        footprint=footprint,
+        parameters=parameters,
+        source_file=str(task.source),
+        has_interval=options.with_interval,
         notes=tuple(_notes(matched, costs, counts)) + times.sm.assumptions,
         seconds=clock.seconds,
     )
@@ -132,12 +139,11 @@ def _footprint(compiled: Compiled, counts: KernelCounts) -> Footprint:
     )
 
 
-def _interval(work: Work, parameters: SmParameters, options: ProfileOptions) -> Interval:
-    def time_us(chosen: SmParameters) -> float:
-        return chip_time(work, chosen).total_cycles / chosen.rate("clock_mhz")
-
-    value = time_us(parameters)
-    return interval(value, parameters, time_us) if options.with_interval else Interval(value, value, value)
+def _interval(work: Work, times: ChipTime, parameters: SmParameters, options: ProfileOptions) -> Interval:
+    if options.with_interval:
+        return interval(work, times, parameters)
+    value = times.total_cycles / parameters.rate("clock_mhz")
+    return Interval(value, value, value)
 
 
 def _notes(matched: Matched, costs: Costs, counts: KernelCounts) -> Iterator[Diagnostic]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "loops": ("loops", "List the loops of a kernel as a tree."),
     "capture": ("capture", "Run a script and record its kernel launches, with no GPU."),
     "run": ("run", "Run a task or a Triton script on a device and check its results."),
+    "profile": ("profile", "Model the time of a task's kernel on a GPU that is not here, and say what limits it."),
     "machines": ("machines", "List the machines, or show one with its sources."),
     "verify": ("verify", "Check a saved schedule with the independent verifier."),
     "schema": ("schema", "Print the JSON Schema of graphs and schedules."),

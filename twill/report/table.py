@@ -47,7 +47,7 @@ def table(schedule: Schedule) -> str:
     if not schedule.found:
         return negative(schedule)
     text = StringIO()
-    console, tables = _console(text), filter(None, (build(schedule) for build in TABLES))
+    console, tables = console_for(text), filter(None, (build(schedule) for build in TABLES))
     for line in headline(schedule):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for item in tables:
@@ -61,7 +61,8 @@ def wants_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _console(file: StringIO) -> Console:
+def console_for(file: StringIO) -> Console:
+    """A console that writes to `file`: coloured if stdout is a terminal, else plain and wide."""
     from rich.console import Console
 
     if wants_colour():
@@ -69,7 +70,8 @@ def _console(file: StringIO) -> Console:
     return Console(file=file, force_terminal=False, color_system=None, width=PLAIN_WIDTH)
 
 
-def _grid(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> Table | None:
+def grid(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> Table | None:
+    """A table of columns (title, whether numbers), without those whose cells are all empty; None without any cell."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -79,19 +81,19 @@ def _grid(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequen
     if not kept:
         return None
     style = box.SIMPLE_HEAD if wants_colour() else box.ASCII2
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold cyan", box=style)
-    grid.show_edge, grid.pad_edge = False, False
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold cyan", box=style)
+    drawn.show_edge, drawn.pad_edge = False, False
     for i in kept:
-        grid.add_column(columns[i][0], justify="right" if columns[i][1] else "left", overflow="fold")
+        drawn.add_column(columns[i][0], justify="right" if columns[i][1] else "left", overflow="fold")
     for line in lines:
-        grid.add_row(*(Text(line[i]) for i in kept))
-    return grid
+        drawn.add_row(*(Text(line[i]) for i in kept))
+    return drawn
 
 
 def _ops(schedule: Schedule) -> Table | None:
     ops = sorted(schedule.graph.ops, key=lambda op: (schedule.by_op[op.name].time_cycles, op.name))
     rows = ([cell(schedule, op) for _, _, cell in OP_COLUMNS] for op in ops)
-    return _grid("Ops, in issue order (modelled cycles)", [column[:2] for column in OP_COLUMNS], rows)
+    return grid("Ops, in issue order (modelled cycles)", [column[:2] for column in OP_COLUMNS], rows)
 
 
 def _units(schedule: Schedule) -> Table | None:
@@ -100,7 +102,7 @@ def _units(schedule: Schedule) -> Table | None:
         (u.unit, str(u.count), str(u.busy_cycles), str(u.available_cycles), f"{u.fraction:.1%}")
         for u in utilisations(schedule.graph, schedule.machine, schedule.ii_cycles)
     )
-    return _grid("Units, per II (modelled cycles)", columns, rows)
+    return grid("Units, per II (modelled cycles)", columns, rows)
 
 
 def _groups(schedule: Schedule) -> Table | None:
@@ -112,7 +114,7 @@ def _groups(schedule: Schedule) -> Table | None:
         (str(g.index), g.role, str(g.warps), str(g.registers_per_thread or ""), str(counts[g.index]))
         for g in schedule.groups
     )
-    return _grid("Warp groups", columns, rows)
+    return grid("Warp groups", columns, rows)
 
 
 def _buffers(schedule: Schedule) -> Table | None:
@@ -122,7 +124,7 @@ def _buffers(schedule: Schedule) -> Table | None:
         for b in schedule.buffers
         if b.memory != "registers" or b.depth > 1
     )
-    return _grid("Buffers", columns, rows)
+    return grid("Buffers", columns, rows)
 
 
 def _proofs(schedule: Schedule) -> Table | None:
@@ -132,7 +134,7 @@ def _proofs(schedule: Schedule) -> Table | None:
     rows += [("level", level_text(level)) for level in certificate.levels]
     rows += [("assumed", text) for text in certificate.assumptions]
     rows += [("checked", text) for text in certificate.cross_checks]
-    return _grid("Certificate", [("what", False), ("statement", False)], rows)
+    return grid("Certificate", [("what", False), ("statement", False)], rows)
 
 
 TABLES: tuple[Callable[[Schedule], Table | None], ...] = (_ops, _units, _groups, _buffers, _proofs)
