@@ -160,8 +160,7 @@ class Caching:
 
     def _recorded(self) -> tuple[Lines, list[Lines], float]:
         """A wave and those before it, or part of each; and which part."""
-        starts = self._runnable()
-        units = [list(self._wave_at(start)) for start in starts]
+        units = [list(wave) for wave in self._runnable()]
         part = min(_WAVES_S / max(2 * self.units.cost_s(sum(map(len, units))), 1e-9), 1.0)
         if part < 1.0:
             units = [u[: max(int(len(u) * part), 1)] for u in units[:1]]
@@ -172,12 +171,11 @@ class Caching:
         waves = [recorded(tape, self.units.ctas_of(u), self.sizes.sm_count, groups) for u in units]
         return waves[0], waves[1:], len(units[0]) / self.wave
 
-    def _runnable(self) -> list[int]:
-        """Waves that can be run: those at the start, where CTAs wait for earlier ones."""
-        starts = self._starts()
+    def _runnable(self) -> list[range]:
+        """The wave and the one before it; where CTAs wait for earlier ones, the first, as far as it was run."""
         if self.units.launch.loaded.sliced.needs_memory:
-            return [0] if len(starts) == 1 else [self.wave, 0]
-        return starts[:2]
+            return [range(min(self.wave, len(self.found.labels.of)))]
+        return [self._wave_at(start) for start in self._starts()[:2]]
 
     # Tapes
 

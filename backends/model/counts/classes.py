@@ -132,13 +132,13 @@ def find_classes(labels: Labels, random: np.random.Generator, affordable: Callab
     rule.refine()
     if affordable(units - len(labels.of)):
         return every(labels)
-    held_out = random.choice(units, HELD_OUT, replace=False).tolist()
+    held_out = random.choice(units, min(HELD_OUT, units), replace=False).tolist()
     labels.ensure(held_out)
     wrong = sum(rule.class_of(u) != labels.of[u] for u in held_out)
     if not wrong and rule.is_complete:
-        told = f"classes by position, right for {HELD_OUT} of {HELD_OUT} CTAs that were held out"
+        told = f"classes by position, right for all {len(held_out)} CTAs that were held out"
         return Found(_padded(rule.weights(), labels), labels, True, (told,))
-    told = f"classes by position, wrong for {wrong} of {HELD_OUT} CTAs that were held out: from a random sample instead"
+    told = f"classes by position were wrong for {wrong} of {len(held_out)} CTAs that were held out"
     return at_random(labels, random, affordable, (told,))
 
 
