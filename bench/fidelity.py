@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from bench.micro.measure import measure
 from bench.micro.probe import Probe, each
 from bench.micro.timer import ModelTimer
 from ir.diagnostics import UserError
+from ir.machine import Machine
 from ir.task import load_task
 
 STORED = Path(__file__).parents[1] / "backends" / "model" / "fidelity.json"
@@ -90,12 +91,11 @@ def judge_units(table: UnitTable) -> Result:
 
 def _unit_entry(table: UnitTable, constants: Mapping[str, int], published: float, timer: ModelTimer) -> Entry:
     label = " ".join(f"{k}={v}" for k, v in constants.items()) or "-"
-    unrolls = table.unrolls or ((8, 16) if "mma" in table.task else (16, 32))
     # A loop whose overhead is not taken out has its steps in the work.
-    work = table.work * (unrolls[0] if len(unrolls) == 1 else 1)
+    work = table.work * (table.unrolls[0] if len(table.unrolls) == 1 else 1)
     probe = Probe(
         table.name, table.task, each, table.variant, {**table.constants, **constants},
-        work=work, unrolls=unrolls, repeats=(4, 12),
+        work=work, unrolls=table.unrolls, repeats=(4, 12),
     )  # fmt: skip
     [found] = measure([probe], timer, timer.machine.rates)
     return Entry(label, published, found.value, found.failure)
@@ -113,26 +113,43 @@ def judge_memory_issue() -> Result:
     return Result("memory issue", "a6000", "cycles", source, "instructions", entries, counted=False, within=0.0)
 
 
-def judge_ladder(ladder: Ladder) -> Result:
+@dataclass
+class Profiles:
+    """Modelled times of rungs; boxes of one machine share them."""
+
+    known: dict[Any, tuple[float | None, str, str]] = field(default_factory=dict)
+
+    def of(self, rung: Rung, machine: Machine) -> tuple[float | None, str, str]:
+        """Time in us or None, why there is none, and the limiter."""
+        rates = frozenset(machine.rates.items())
+        key = (rung.task, rung.variant, *(frozenset(d.items()) for d in (rung.sizes, rung.constants)), rates)
+        if key not in self.known:
+            self.known[key] = _profiled(rung, machine)
+        return self.known[key]
+
+
+def judge_ladder(ladder: Ladder, profiles: Profiles) -> Result:
     """A ladder, each rung profiled at its size."""
-    entries = tuple(_rung_entry(rung, ladder) for rung in ladder.rungs)
+    entries = []
+    for rung in ladder.rungs:
+        time_us, failure, limiter = profiles.of(rung, ladder.box.machine)
+        entries.append(Entry(rung.label, rung.published_us, time_us, failure, limiter, rung.limiters))
     return Result(
-        ladder.name, ladder.box.name, "us", ladder.source, ladder.kernel_class, entries,
+        ladder.name, ladder.box.name, "us", ladder.source, ladder.kernel_class, tuple(entries),
         counted=ladder.box.clocks_known, noise=ladder.noise,
     )  # fmt: skip
 
 
-def _rung_entry(rung: Rung, ladder: Ladder) -> Entry:
+def _profiled(rung: Rung, machine: Machine) -> tuple[float | None, str, str]:
     task = load_task(KERNELS / rung.task)
     task = task.variant(rung.variant) if rung.variant else task
     task = replace(task, constants={**task.constants, **rung.constants})
     try:
-        modelled: Modelled = profile_task(task, rung.sizes, ladder.box.machine, _QUICK)
+        modelled: Modelled = profile_task(task, rung.sizes, machine, _QUICK)
     except UserError as error:
-        return Entry(rung.label, rung.published_us, None, str(error).splitlines()[0], expected=rung.limiters)
+        return None, str(error).splitlines()[0], ""
     # The sources time kernels one after the other, so that a launch hides behind the one before.
-    time_us = modelled.time.cycles / modelled.clock_mhz
-    return Entry(rung.label, rung.published_us, time_us, "", modelled.limits.limiter, rung.limiters)
+    return modelled.time.cycles / modelled.clock_mhz, "", modelled.limits.limiter
 
 
 def by_class(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
@@ -201,8 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.write and (options.only or options.box):
         parser.error("--write stores the errors of all ladders, so it goes without --only and --box")
-    results = list(_judged(options.only, options.box))
-    print(report(results))
+    results = []
+    for result in _judged(options.only, options.box):
+        results.append(result)
+        print(report([result]), flush=True)
     for name, errors in by_class(results).items():
         print("{}: mean error {error_percent} %, p90 {p90_percent} %, of {measurements}".format(name, **errors))
     if options.json:
@@ -221,8 +240,9 @@ def _judged(only: str, box: str) -> Iterator[Result]:
         yield judge_units(table)
     if wanted("memory issue", "a6000"):
         yield judge_memory_issue()
+    profiles = Profiles()
     for ladder in (one for one in ladders() if wanted(one.name, one.box.name)):
-        yield judge_ladder(ladder)
+        yield judge_ladder(ladder, profiles)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class UnitTable:
     work: float
     within: float
     rows: tuple[Row, ...] = field(default=())
-    unrolls: tuple[int, ...] = ()
+    unrolls: tuple[int, ...] = (16, 32)
 
 
 def boxes() -> dict[str, Box]:
@@ -99,7 +99,7 @@ def unit_tables() -> list[UnitTable]:
     found = [
         UnitTable(
             t["name"], known[box], t["source"], t["task"], t.get("variant", ""), t.get("constants", {}),
-            t.get("work", 1), t["within"], tuple(_row(r) for r in rows),
+            t.get("work", 1), t["within"], tuple(_row(r) for r in rows), tuple(t.get("unrolls", (16, 32))),
         )
         for t in _toml("units.toml")["table"]
         for box, rows in t["rows"].items()

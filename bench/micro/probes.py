@@ -137,4 +137,19 @@ _CHIP = (
     ),
 )  # fmt: skip
 
-PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_CHIP)
+
+def _product(parameter: str, task: str, width: int, opcode: str) -> Probe:
+    """Cycles from one product of depth 16 to the next, of 64 or 128 rows and `width` columns."""
+    return Probe(
+        parameter, f"asynchronous/{task}.toml", in_cycles, "", {"N": width}, unrolls=(4, 8), claim=Claim(opcode)
+    )
+
+
+_ASYNCHRONOUS = (
+    _product("wgmma_m64n64k16_cycles", "wgmma", 64, r"HGMMA\.64x64x16"),
+    _product("wgmma_m64n256k16_cycles", "wgmma", 256, r"HGMMA\.64x256x16"),
+    _product("tcgen05_m128n64k16_cycles", "tcgen05", 64, "UTCHMMA"),
+    _product("tcgen05_m128n256k16_cycles", "tcgen05", 256, "UTCHMMA"),
+)
+
+PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP)
