@@ -67,6 +67,11 @@ class ChipTime:
         return self.sm_ctas / max(self.simulated_ctas, 1)
 
     @property
+    def simulated_share_cycles(self) -> float:
+        """Cycles of the launch for as many CTAs as were simulated: what counts of the simulation compare with."""
+        return max(self.cycles / self.scale, 1.0)
+
+    @property
     def waves(self) -> float:
         """Rounds of CTAs."""
         return self.sm_ctas / self.resident

@@ -33,7 +33,9 @@ class Limits:
 
 def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
     """What limits a launch. Shares are of the busiest SM's time, that of the launch itself apart."""
-    busy = dict(sorted(_busy(work, time.sm, parameters, time.active_sms).items(), key=lambda item: -item[1]))
+    shares = sorted(_busy(work, time, parameters).items(), key=lambda item: -item[1])
+    # The busiest SM may use a little more than its even share of L2 and DRAM.
+    busy = {name: min(share, 1.0) for name, share in shares}
     stall = next(iter(time.sm.stall_cycles()), "")
     if time.launch_cycles > time.cycles:
         return Limits(busy, _LAUNCH, stall)
@@ -41,12 +43,12 @@ def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
     return Limits(busy, name if share >= FULL_SHARE else _LATENCY, stall)
 
 
-def _busy(work: Work, sm: SmResult, parameters: SmParameters, active_sms: int) -> dict[str, float]:
-    cycles = max(sm.cycles, 1.0)
+def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, float]:
+    sm = time.sm
     pipes = {_PIPE_NAMES.get(p, p): b / SUB_CORES for p, b in sm.pipe_busy.items() if p not in _UNNAMED and b}
     lsu = sm.pipe_busy.get("lsu", 0.0)
     l1, shared = _split(work.costs, sm)
-    share = SmParameters(parameters.machine, {**parameters.overrides, "sm_count": active_sms})
+    share = SmParameters(parameters.machine, {**parameters.overrides, "sm_count": time.active_sms})
     held = {
         "issue": sum(sm.issues) / SUB_CORES,
         **pipes,
@@ -55,7 +57,7 @@ def _busy(work: Work, sm: SmResult, parameters: SmParameters, active_sms: int) -
         "l2": sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
         "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
     }
-    return {name: value / cycles for name, value in held.items() if value}
+    return {name: value / time.simulated_share_cycles for name, value in held.items() if value}
 
 
 def _split(costs: Mapping[int, MemoryCost], sm: SmResult) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Modelled launches as JSON: units in key names, null for what has no number, seconds of this machine under `timing`."""
+"""Modelled launches as JSON: units in key names, null for what has no number, this machine's seconds in `timing`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +25,6 @@ SECTOR_BYTES = 32
 _WAVEFRONT_BYTES = 128
 _FAR, _NEAR = ("global", "local"), ("shared",)
 _OPERATIONS = {"load": "ld", "store": "st", "atomic": "atom", "reduce": "red", "copy": "ldgsts"}
-_BULK = ("UTMA", "UBLK")
 # Operations of one lane, as Nsight Compute's roofline counts them: additions and products, two for an FMA.
 _LANE_FLOPS = {
     "fp32": {"FFMA": 2, "FADD": 1, "FMUL": 1, "FFMA32I": 2, "FADD32I": 1, "FMUL32I": 1, "FFMA2": 4, "FADD2": 2,
@@ -161,19 +160,12 @@ class Facts:
         time = self.modelled.time
         warps = -(-self.modelled.footprint.threads // WARP_LANES)
         held = sum(end - start for start, end in time.sm.ctas)
-        return warps * held / max(time.sm.cycles, 1.0)
+        return warps * held / time.simulated_share_cycles
 
-    def mask(self, space: str = "", operation: str = "", bulk: bool | None = None) -> Column:
-        """1 for instructions of this space and operation, and for those that are bulk copies or not."""
-        return np.array(
-            [
-                (not space or s == space)
-                and (not operation or o == operation)
-                and (bulk is None or i.opcode.startswith(_BULK) == bulk)
-                for (s, o), i in zip(self.spaces, self.function.instructions, strict=True)
-            ],
-            float,
-        )
+    def mask(self, space: str = "", operation: str = "") -> Column:
+        """1 for instructions of this space and operation, whichever where none is named, else 0."""
+        wanted = [(not space or s == space) and (not operation or o == operation) for s, o in self.spaces]
+        return np.array(wanted, float)
 
     def count(self, wanted: Callable[[Instruction], bool]) -> float:
         """Executions of the instructions that are wanted."""
@@ -215,7 +207,7 @@ def ptx_opcode(site: Site) -> str:
     return words[1 if words[0].startswith("@") else 0].rstrip(";")
 
 
-def executions(function: Function, classes: tuple[MatchedClass, ...] | list[MatchedClass]) -> Column:
+def executions(function: Function, classes: Sequence[MatchedClass]) -> Column:
     """Executions by warps of each instruction, over the whole grid, from the traces of all its warps."""
     blocks = np.zeros(len(function.blocks))
     for cta in classes:

@@ -6,16 +6,22 @@ of the machine. What the model cannot know has no value, and says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from backends.emulator.counters.metrics import METRICS as COUNTED
 from backends.model.parameters import SUB_CORES
-from backends.model.report.facts import Column, Facts
+from backends.model.report.facts import Facts
+from backends.model.report.metric import Metric, Value, count, ratio
+from backends.model.report.metrics_memory import (
+    bulk_copies,
+    dram_traffic,
+    l1_accesses,
+    l2_cache,
+    memory_instructions,
+    shared_memory,
+)
 from backends.model.sm import STALLS
-from backends.sass.instruction import Instruction
 
-Value = Callable[[Facts], float | None]
 _BUSIEST = "of the busiest SM"
 _LANES = "all lanes of a warp, guards and divergence not seen"
 _NO_LANES = "lanes are not followed, only warps"
@@ -28,33 +34,21 @@ _PIPES = {
 # Of the simulator's pipes, for how long they are held.
 _CYCLES = {"alu": "alu", "fma": "fma", "fmaheavy": "fmaheavy", "fp16": "fp16", "fp64": "fp64", "xu": "xu",
            "tensor": "tensor", "uniform": "uniform"}  # fmt: skip
-_SPACE_OPS = {"global": ("ld", "st", "atom", "red"), "local": ("ld", "st"), "shared": ("ld", "st", "atom", "red")}
 _OPCODES = {
     "ffma": ("FFMA FFMA32I", "FFMA2"), "fadd": ("FADD FADD32I", "FADD2"), "fmul": ("FMUL FMUL32I", "FMUL2"),
     "hfma": ("", "HFMA2 HFMA2_32I"), "hadd": ("", "HADD2 HADD2_32I"), "hmul": ("", "HMUL2 HMUL2_32I"),
     "dfma": ("DFMA", ""), "dadd": ("DADD", ""), "dmul": ("DMUL", ""),
 }  # fmt: skip
+_TENSOR_PATH = "sm__ops_path_tensor_src_"
+TENSOR_PATHS = tuple(
+    m.name.removeprefix(_TENSOR_PATH).removesuffix(".sum") for m in COUNTED if m.name.startswith(_TENSOR_PATH)
+)
 _UNKNOWN = {
     "smsp__thread_inst_executed.sum": _NO_LANES,
     "smsp__thread_inst_executed_pred_on.sum": _NO_LANES,
     "smsp__thread_inst_executed_per_inst_executed.ratio": _NO_LANES,
     "smsp__thread_inst_executed_pred_on_per_inst_executed.ratio": _NO_LANES,
 }
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric. `differs`: how it is not what Nsight Compute means, "" where it is the same.
-
-    value: from the facts of a launch; None where it has none. is_modelled: whether any launch has one.
-    """
-
-    name: str
-    unit: str
-    text: str
-    value: Value
-    differs: str = ""
-    is_modelled: bool = True
 
 
 def metrics(facts: Facts) -> Mapping[str, float | None]:
@@ -65,22 +59,6 @@ def metrics(facts: Facts) -> Mapping[str, float | None]:
 def _rounded(value: float | None) -> float | None:
     """Ten digits: sums of floats differ beyond that from machine to machine."""
     return None if value is None else float(f"{value:.10g}")
-
-
-def _sum(column: Callable[[Facts], Column], **wanted: str) -> Value:
-    return lambda f: float((column(f) * f.mask(**wanted)).sum())  # type: ignore[arg-type]
-
-
-def _ratio(above: Value, below: Value, scale: float = 1.0) -> Value:
-    def value(f: Facts) -> float | None:
-        over, under = above(f), below(f)
-        return None if over is None or not under else scale * over / under
-
-    return value
-
-
-def _count(wanted: Callable[[Instruction], bool]) -> Value:
-    return lambda f: f.count(wanted)
 
 
 def _nothing(_facts: Facts) -> None:
@@ -199,18 +177,18 @@ def _issues(f: Facts) -> float:
 
 
 def _instructions() -> Iterable[Metric]:
-    cycles = _ratio(_issues, lambda f: f.modelled.time.cycles)
-    yield Metric("smsp__inst_executed.sum", "inst", "instructions executed by warps", _count(lambda _i: True))
+    cycles = ratio(_issues, lambda f: f.modelled.time.cycles)
+    yield Metric("smsp__inst_executed.sum", "inst", "instructions executed by warps", count(lambda _i: True))
     yield Metric("sm__inst_executed.avg.per_cycle_active", "inst/cycle", "instructions a cycle", cycles, _BUSIEST)
     yield Metric("sm__inst_executed.avg.per_cycle_elapsed", "inst/cycle", "the same", cycles, _BUSIEST)
     yield Metric(
         "smsp__issue_active.avg.pct_of_peak_sustained_active", "%", "issue slots used",
-        _ratio(_issues, lambda f: f.issue_slots, 100), _BUSIEST,
+        ratio(_issues, lambda f: f.issue_slots, 100), _BUSIEST,
     )  # fmt: skip
     for name, pipes in _PIPES.items():
         yield Metric(
             f"smsp__inst_executed_pipe_{name}.sum", "inst", f"warp instructions of the {name} pipe",
-            _count(lambda i, pipes=pipes: i.pipe in pipes),  # type: ignore[misc]
+            count(lambda i, pipes=pipes: i.pipe in pipes),  # type: ignore[misc]
         )  # fmt: skip
     for name, pipe in _CYCLES.items():
         yield Metric(
@@ -220,39 +198,17 @@ def _instructions() -> Iterable[Metric]:
     for kind in ("HMMA", "IMMA", "DMMA", "BMMA"):
         yield Metric(
             f"smsp__inst_executed_pipe_tensor_op_{kind.lower()}.sum", "inst", f"warp instructions: {kind}",
-            _count(lambda i, kind=kind: i.opcode == kind),  # type: ignore[misc]
+            count(lambda i, kind=kind: i.opcode == kind),  # type: ignore[misc]
         )  # fmt: skip
     yield Metric(
         "smsp__inst_executed_op_branch.sum", "inst", "warp instructions: branches",
-        _count(lambda i: i.opcode in ("BRA", "BRX", "JMP", "JMX")),
+        count(lambda i: i.opcode in ("BRA", "BRX", "JMP", "JMX")),
     )  # fmt: skip
 
 
 def _held(f: Facts, pipe: str) -> float:
-    sm = f.modelled.time.sm
-    return 100 * sm.pipe_busy.get(pipe, 0.0) / SUB_CORES / max(sm.cycles, 1.0)
-
-
-def _memory_instructions() -> Iterable[Metric]:
-    for space, operations in _SPACE_OPS.items():
-        for operation in operations:
-            if (space, operation) in (("shared", "red"), ("shared", "atom")):
-                continue
-            yield Metric(
-                f"smsp__inst_executed_op_{space}_{operation}.sum", "inst",
-                f"warp instructions: {operation} of {space} memory",
-                _sum(lambda f: f.executions, space=space, operation=operation),
-                "generic addresses count as global, ldmatrix apart" if space != "local" else "",
-            )  # fmt: skip
-    yield Metric(
-        "smsp__inst_executed_op_shared_atom.sum", "inst", "warp instructions: atomics on shared memory",
-        _count(lambda i: i.opcode == "ATOMS"),
-    )  # fmt: skip
-    for name, opcode in (("ldsm", "LDSM"), ("ldgsts", "LDGSTS")):
-        yield Metric(
-            f"smsp__inst_executed_op_{name}.sum", "inst", f"warp instructions: {opcode}",
-            _count(lambda i, opcode=opcode: i.opcode == opcode),  # type: ignore[misc]
-        )  # fmt: skip
+    time = f.modelled.time
+    return 100 * time.sm.pipe_busy.get(pipe, 0.0) / SUB_CORES / time.simulated_share_cycles
 
 
 def _thread_operations() -> Iterable[Metric]:
@@ -265,108 +221,16 @@ def _thread_operations() -> Iterable[Metric]:
             ),
             f"{_LANES}; packed pairs count twice",
         )  # fmt: skip
-    yield Metric(
-        "sm__ops_path_tensor.sum", "op", "multiplications and additions of all matrix products",
-        lambda f: f.flops["tensor"], "no such sum in Nsight Compute, which has it by type",
-    )  # fmt: skip
-
-
-def _l1() -> Iterable[Metric]:
-    for space in ("global", "local"):
-        for operation in _SPACE_OPS[space]:
-            yield from _accesses(space, operation)
-    yield Metric(
-        "l1tex__t_sectors_pipe_lsu_mem_global_op_ld_lookup_hit.sum", "sector", "sectors of global loads found in L1",
-        _sum(lambda f: f.l1_hits, space="global", operation="ld"), "cache model",
-    )  # fmt: skip
-    yield Metric(
-        "l1tex__t_sector_pipe_lsu_mem_global_op_ld_hit_rate.pct", "%", "share of them",
-        _ratio(
-            _sum(lambda f: f.l1_hits, space="global", operation="ld"),
-            _sum(lambda f: f.sectors, space="global", operation="ld"), 100,
-        ),
-        "cache model",
-    )  # fmt: skip
-    yield Metric(
-        "l1tex__t_sector_hit_rate.pct", "%", "sectors of all accesses found in the L1",
-        _ratio(lambda f: float(f.l1_hits.sum()), lambda f: float(f.sectors.sum()), 100), "cache model; stores miss",
-    )  # fmt: skip
-
-
-def _accesses(space: str, operation: str) -> Iterable[Metric]:
-    end, what = f"pipe_lsu_mem_{space}_op_{operation}", f"{operation} of {space} memory"
-    requests = _sum(lambda f: f.requests, space=space, operation=operation)
-    sectors = _sum(lambda f: f.sectors, space=space, operation=operation)
-    yield Metric(f"l1tex__t_requests_{end}.sum", "request", f"warp accesses: {what}", requests)
-    yield Metric(f"l1tex__t_sectors_{end}.sum", "sector", f"32-byte sectors of them, each once a warp: {what}", sectors)
-    yield Metric(
-        f"l1tex__average_t_sectors_per_request_{end}.ratio", "sector/request", f"sectors a request: {what}",
-        _ratio(sectors, requests),
-    )  # fmt: skip
-    if space == "global" and operation in ("ld", "st"):
-        ideal = _sum(lambda f: f.ideal_sectors, space=space, operation=operation)
+    for path in TENSOR_PATHS:
         yield Metric(
-            f"smsp__sass_average_data_bytes_per_sector_mem_global_op_{operation}.pct", "%",
-            f"bytes that threads want of those in the sectors: {what}", _ratio(ideal, sectors, 100), "at most 100",
+            f"sm__ops_path_tensor_src_{path}.sum", "op", f"multiplications and additions of matrix products: {path}",
+            lambda f, path=path: _tensor_ops(f, path),  # type: ignore[misc]
+            "sparse products count as if dense; not known of tcgen05",
         )  # fmt: skip
 
 
-def _shared() -> Iterable[Metric]:
-    name, conflicts = "l1tex__data_pipe_lsu_wavefronts_mem_shared", "l1tex__data_bank_conflicts_pipe_lsu_mem_shared"
-    operations = {"": "", "_op_ld": "ld", "_op_st": "st", "_op_atom": "atom"}
-    for end, operation in operations.items():
-        passes = _sum(lambda f: f.wavefronts, space="shared", operation=operation)
-        needed = _sum(lambda f: f.ideal_wavefronts, space="shared", operation=operation)
-        told = operation or "all"
-        yield Metric(f"{name}{end}.sum", "", f"passes through the banks: {told}", passes, "not those of cp.async")
-        yield Metric(
-            f"{conflicts}{end}.sum", "", f"passes beyond what the width needs: {told}",
-            lambda f, passes=passes, needed=needed: (passes(f) or 0.0) - (needed(f) or 0.0),  # type: ignore[misc]
-            "not those of cp.async",
-        )  # fmt: skip
-
-
-def _l2() -> Iterable[Metric]:
-    note = "cache model"
-
-    def of(*operations: str) -> Value:
-        return lambda f: float(sum((f.l2_sectors * f.mask(operation=o)).sum() for o in operations))
-
-    def hits(f: Facts) -> float:
-        return float((f.l2_hits * (f.mask(operation="ld") + f.mask(operation="ldgsts"))).sum())
-
-    reads, every = of("ld", "ldgsts"), lambda f: float(f.l2_sectors.sum())
-    yield Metric("lts__t_sectors.sum", "sector", "sectors at the L2", every, note)
-    yield Metric("lts__t_sectors_op_read.sum", "sector", "sectors that SMs read from the L2", reads, note)
-    yield Metric("lts__t_sectors_op_write.sum", "sector", "sectors that SMs write to the L2", of("st"))
-    yield Metric("lts__t_sectors_op_atom.sum", "sector", "sectors of atomics that return a value", of("atom"))
-    yield Metric("lts__t_sectors_op_red.sum", "sector", "sectors of those that do not", of("red"))
-    yield Metric("lts__t_sectors_op_read_lookup_hit.sum", "sector", "sectors read and found in the L2", hits, note)
-    yield Metric(
-        "lts__t_sectors_op_read_lookup_miss.sum", "sector", "sectors read and not found",
-        lambda f: (reads(f) or 0.0) - hits(f), note,
-    )  # fmt: skip
-    yield Metric(
-        "lts__t_sector_hit_rate.pct", "%", "share of all sectors found in the L2",
-        _ratio(lambda f: float(f.l2_hits.sum()), every, 100), note,
-    )  # fmt: skip
-
-
-def _dram() -> Iterable[Metric]:
-    note = "cache model, empty at first; no neighbouring sectors are fetched"
-    yield Metric(
-        "dram__bytes_read.sum", "byte", "bytes that the L2 reads from memory",
-        lambda f: f.modelled.counts.dram_read_bytes, note,
-    )  # fmt: skip
-    yield Metric(
-        "dram__bytes_write.sum", "byte", "bytes that the L2 writes back", lambda f: f.modelled.counts.dram_write_bytes,
-        note,
-    )  # fmt: skip
-    yield Metric("dram__bytes.sum", "byte", "both", lambda f: f.dram_bytes, note)
-    yield Metric(
-        "dram__bytes.sum.per_second", "byte/s", "bandwidth",
-        lambda f: f.dram_bytes / (f.modelled.time_us.value * 1e-6), "over the time with the launch",
-    )  # fmt: skip
+def _tensor_ops(f: Facts, path: str) -> float | None:
+    return None if f.flops["tensor"] is None else f.tensor_paths.get(path, 0.0)
 
 
 def _stalls() -> Iterable[Metric]:
@@ -375,11 +239,11 @@ def _stalls() -> Iterable[Metric]:
         yield Metric(
             f"smsp__average_warps_issue_stalled_{state}_per_issue_active.ratio", "warp",
             f"warps in state {state} for each instruction issued",
-            _ratio(lambda f, state=state: float(f.stalls[state].sum()), issued), _BUSIEST,  # type: ignore[misc]
+            ratio(lambda f, state=state: float(f.stalls[state].sum()), issued), _BUSIEST,  # type: ignore[misc]
         )  # fmt: skip
     yield Metric(
         "smsp__average_warp_latency_per_inst_issued.ratio", "cycle", "warp-cycles for each instruction issued",
-        _ratio(lambda f: float(f.stall_cycles.sum()) + (issued(f) or 0.0), issued), _BUSIEST,
+        ratio(lambda f: float(f.stall_cycles.sum()) + (issued(f) or 0.0), issued), _BUSIEST,
     )  # fmt: skip
 
 
@@ -395,8 +259,8 @@ def _absent(known: Iterable[str]) -> Iterable[Metric]:
 _MODELLED: tuple[Metric, ...] = tuple(
     metric
     for family in (
-        _time, _launch, _occupancy, _throughput, _instructions, _memory_instructions, _thread_operations, _l1, _shared,
-        _l2, _dram, _stalls,
+        _time, _launch, _occupancy, _throughput, _instructions, memory_instructions, _thread_operations, l1_accesses,
+        shared_memory, l2_cache, dram_traffic, bulk_copies, _stalls,
     )
     for metric in family()
 )  # fmt: skip
