@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.memory import Flat, Space
 from backends.emulator.spaces import WARP_LANES
-from backends.emulator.tensor.elements import decode, encode
+from backends.emulator.tensor.elements import decode, encode, from_container
 from backends.emulator.tensor.fragments import Fragment
-from backends.emulator.tensor.multiply import multiply, multiply_bits
+from backends.emulator.tensor.multiply import multiply, multiply_bits, multiply_scaled
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -60,8 +60,65 @@ class MatrixMultiply:
     def _product(self, a: Array, b: Array, c: Array) -> Array:
         """Bits of D; an addend of another type than D's is converted first, which is exact or what the ISA rounds."""
         a_type, b_type, c_type, d_type = self.types
+        a, b = _elements(a, self.a, a_type), _elements(b, self.b, b_type)
         addend = c if c_type == d_type else encode(decode(c, c_type), d_type)
         return multiply(a, a_type, b, b_type, addend, d_type, saturate=self.saturate)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Factors of A or B: codes of type `kind`, `per_row` in a register from byte `byte` on.
+
+    A: thread pair `thread` of quad g has those of two rows, lane 4g + 2 * thread of row g, the next lane of row g + 8.
+    B: thread `thread` of quad g has those of column g. Source: PTX ISA, mma.sync, block scaling.
+    """
+
+    kind: str
+    per_row: int
+    byte: int
+    thread: int
+
+    def rows(self, register: Array, lanes: Array) -> Array:
+        """Codes (n, rows, per_row) uint8 from a register (n, 32); `lanes`: of thread 0's rows."""
+        words = register[:, lanes]
+        shifts = np.uint32(8) * np.arange(self.byte, self.byte + self.per_row, dtype=np.uint32)
+        codes: Array = (words[:, :, None] >> shifts & np.uint32(0xFF)).astype(np.uint8)
+        return codes
+
+
+_QUADS = np.arange(8) * 4
+
+
+@dataclass(frozen=True)
+class ScaledMultiply:
+    """D = (A scaled) * (B scaled) + C of a warp, `.block_scale`."""
+
+    plain: MatrixMultiply
+    scale_a: Scale
+    scale_b: Scale
+
+    def apply(self, a: list[Array], b: list[Array], c: list[Array], factors: list[Array]) -> Array:
+        """Registers of D, shape (registers, n, 32); `factors`: the registers with the factors of A and of B."""
+        plain = self.plain
+        registers = [*a, *b, *c, *factors]
+        n = max((r.shape[0] for r in registers if np.ndim(r) == 2), default=1)
+        lists = [[np.broadcast_to(r, (n, WARP_LANES)) for r in x] for x in (a, b, c, factors)]
+        left, right, addend = (
+            f.gather(_stacked(x, f)) for x, f in zip(lists, (plain.a, plain.b, plain.c), strict=False)
+        )
+        pair = 2 * self.scale_a.thread
+        scale_a = self.scale_a.rows(lists[3][0], np.concatenate((_QUADS + pair, _QUADS + pair + 1)))
+        scale_b = self.scale_b.rows(lists[3][1], _QUADS + self.scale_b.thread)
+        a_type, b_type, *_ = plain.types
+        result = multiply_scaled(
+            _elements(left, plain.a, a_type), a_type, scale_a, _elements(right, plain.b, b_type), b_type, scale_b,
+            self.scale_a.kind, addend,
+        )  # fmt: skip
+        return plain.d.scatter(result)
+
+
+def _elements(bits: Array, fragment: Fragment, kind: str) -> Array:
+    return from_container(bits, kind) if fragment.element_bits == 8 else bits
 
 
 def _tiled(tiles: Tiles, fragment: Fragment, n: int) -> Array:

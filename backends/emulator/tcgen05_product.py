@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 # Every kind reads 32 bytes of a row of A or B in shared memory per instruction; elements of 6 and of 4 bits are padded
 # to units of 16 elements in 16 bytes (PTX ISA, tcgen05 "Packing formats"), but for mxf4, whose nibbles are dense.
-_DEPTH_BYTES = 32
+DEPTH_BYTES = 32
 _PADDED = {"e2m3": "b6x16_p32", "e3m2": "b6x16_p32", "e2m1": "b4x16_p64"}
 
 
@@ -263,7 +263,7 @@ class Products:
 @lru_cache(maxsize=2048)
 def _units(words: tuple[int, ...], rows: int, element_bytes: int, k_major: bool) -> Array:
     """Numbers of the units of the tiles that descriptors name, side by side along k."""
-    tiles = [matrix_units(decode_tcgen05(word), rows, _DEPTH_BYTES, element_bytes, k_major) for word in words]
+    tiles = [matrix_units(decode_tcgen05(word), rows, DEPTH_BYTES, element_bytes, k_major) for word in words]
     return np.concatenate(tiles, axis=1 if k_major else 0)
 
 
@@ -287,6 +287,15 @@ def elements_dtype(kind: str) -> np.dtype[Any]:
     found = elements.find(kind)
     assert found is not None
     return found.storage
+
+
+def bytes_of_unit(kind: str) -> int:
+    """Data in a unit of 16 bytes of a tile in shared memory, the rest is padding.
+
+    >>> bytes_of_unit("e4m3"), bytes_of_unit("e2m1"), bytes_of_unit("e3m2")
+    (16, 8, 12)
+    """
+    return 2 * _bits(kind) if kind in _PADDED else UNIT_BYTES
 
 
 def _bits(kind: str) -> int:

@@ -21,7 +21,7 @@ from backends.emulator.checkers.undefined import UndefinedValues
 from backends.emulator.checkers.wording import place_of
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.tcgen05 import Arrival, CopyIn, Load, Store
-from backends.emulator.tcgen05_product import Issued, elements_dtype
+from backends.emulator.tcgen05_product import DEPTH_BYTES, Issued, bytes_of_unit, elements_dtype
 from backends.emulator.tensor import tensor_memory
 from backends.emulator.tensor.descriptors import decode_tcgen05
 from backends.emulator.tensor.swizzle import UNIT_BYTES, matrix_units
@@ -34,6 +34,8 @@ UNIT_LANES = 16
 COLUMNS = 512
 # Units of a CTA's tensor memory: 128 lanes by 512 columns.
 CELLS = 128 // UNIT_LANES * COLUMNS
+# Scale factors of so many rows are in one column, in the lowest lanes.
+_SCALE_LANES = 32
 _WAITS = {"tcgen05.wait::ld": "tcgen05.ld", "tcgen05.wait::st": "tcgen05.st"}
 
 
@@ -83,15 +85,19 @@ class TensorCoreAccesses:
             who = self._engine(instance, lane)
             for word, rows, kind, transposed in sides:
                 size = elements_dtype(kind).itemsize
-                self._read_tile(who, ctas, word, rows, what.k * size, size, not transposed, time)
+                unit_bytes = UNIT_BYTES if product.form.is_dense else bytes_of_unit(kind)
+                self._read_tile(who, ctas, word, rows, DEPTH_BYTES, size, not transposed, time, unit_bytes)
             self._touch_cells(who, ctas, issued, time)
 
     def _touch_cells(self, who: Actors, ctas: Array, issued: Issued, time: int) -> None:
         product, what = issued.product, issued.product.instruction
         if product.form.a_in_cells:
             lanes = tensor_memory.matrix_a_lanes(what.m, product.form.group, product.form.is_stationary) or ()
-            width = max(what.k * elements_dtype(what.a_type).itemsize // 4, 1)
-            self.conflicts.read(self.cells, who, _cells(ctas, lanes, product.a, width), time)
+            self.conflicts.read(self.cells, who, _cells(ctas, lanes, product.a, DEPTH_BYTES // 4), time)
+        if product.form.is_scaled:
+            for address, rows in zip(product.scales, (what.m // issued.ctas.shape[1], what.n), strict=True):
+                factors = _cells(ctas, range(_SCALE_LANES), address, -(-rows // _SCALE_LANES))
+                self.conflicts.read(self.cells, who, factors, time)
         target = _cells(ctas, issued.accumulator.lanes, product.d, issued.accumulator.columns)
         if product.accumulate:
             self.conflicts.read(self.cells, who, target, time)
@@ -99,15 +105,16 @@ class TensorCoreAccesses:
 
     def _read_tile(
         self, who: Actors, ctas: Array, word: int, rows: int, depth_bytes: int, element_bytes: int, k_major: bool,
-        time: int,
+        time: int, unit_bytes: int = UNIT_BYTES,
     ) -> None:  # fmt: skip
+        """`unit_bytes`: how many bytes of each unit of 16 are data."""
         try:
             units = matrix_units(decode_tcgen05(word), rows, depth_bytes, element_bytes, k_major)
         except ValueError:
             # The product itself reports a descriptor that it cannot read.
             return
         flat = (ctas * self.batch.shared.stride_bytes)[:, None] + np.unique(units) * UNIT_BYTES
-        steps = np.arange(UNIT_BYTES >> self.shared.shift)
+        steps = np.arange(max(unit_bytes >> self.shared.shift, 1))
         cells = ((flat >> self.shared.shift)[:, :, None] + steps).reshape(len(flat), -1)
         self.conflicts.read(self.shared, who, cells, time)
         self.undefined.engine_reads(who.instance, cells)

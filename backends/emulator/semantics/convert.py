@@ -249,6 +249,8 @@ FORMS: Forms = {
     f"cvt{_ROUND}[.ftz][.sat](.f16.f32|.f32.f64)": build,
     f"cvt{_ROUND}[.ftz][.sat].bf16.f32": build,
     f"cvt{_ROUND}[.sat](.f16.f64|.bf16.f64|.bf16.f16|.f16.bf16)": build,
+    # Not in the ISA's list, but taken by the assembler; Triton writes it for values that both formats have.
+    "cvt.bf16.f16": build,
     "cvt(.rn|.rz)[.relu].satfinite(.f16.f32|.bf16.f32)": build,
     "cvt(.rn|.rz).relu[.satfinite](.f16.f32|.bf16.f32)": build,
     "cvt.rna[.satfinite].tf32.f32": build,
