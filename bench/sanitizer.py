@@ -49,20 +49,26 @@ class Verdict:
         return not self.found_by and not self.why_harmless
 
 
-def judged(prepared: Prepared, mutation: Mutation, completion: str, harmless: dict[tuple[str, str], str]) -> Verdict:
-    """Run one planted bug under all checks."""
+def judged(
+    prepared: Prepared, mutation: Mutation, completion: str, harmless: dict[tuple[str, str], str],
+    warnings: frozenset[str],
+) -> Verdict:  # fmt: skip
+    """Run one planted bug under all checks; `warnings`: those that the kernel has without it."""
     started = time.perf_counter()
     outcome = prepared.run(mutation.ptx, completion=completion, limit_s=_LIMIT_S)
     name = str(prepared.subject)
     return Verdict(
-        name, mutation.rule, mutation.line, mutation.before, _rules(outcome), _output(outcome),
+        name, mutation.rule, mutation.line, mutation.before, _rules(outcome, warnings), _output(outcome),
         harmless.get((name, str(mutation)), ""), time.perf_counter() - started,
     )  # fmt: skip
 
 
-def _rules(outcome: Outcome) -> tuple[str, ...]:
-    """Findings, faults, refusals, at last the comparison of results; a spent budget finds nothing, a typo neither."""
-    found = [f.rule for f in outcome.findings if f.is_error]
+def _rules(outcome: Outcome, known: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Findings, faults, refusals, at last the comparison of results; a spent budget finds nothing, a typo neither.
+
+    `known`: warnings that the kernel has as it is; they tell nothing of an edit.
+    """
+    found = [f.rule for f in outcome.findings if f.is_error or f.rule not in known]
     found += [_COMPARISON] if outcome.status == Status.WRONG_RESULT and not found else []
     if outcome.fault is not None and outcome.status not in (Status.TIMEOUT, Status.BUDGET_SPENT):
         found.append(outcome.fault.rule)
@@ -115,8 +121,9 @@ def measured(only: str, each: int, completion: str) -> tuple[list[Verdict], list
             continue
         prepared = prepare(subject)
         alarms += clean(prepared)
+        warnings = frozenset(f.rule for f in prepared.run(prepared.compiled.ptx, completion=completion).findings)
         for mutation in chosen(prepared, each):
-            verdict = judged(prepared, mutation, completion, harmless)
+            verdict = judged(prepared, mutation, completion, harmless, warnings)
             verdicts.append(verdict)
             print(row(verdict), flush=True)
     return verdicts, alarms

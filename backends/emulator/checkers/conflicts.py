@@ -16,7 +16,7 @@ from backends.emulator.checkers.log import EventLog, Findings
 from backends.emulator.checkers.shadow import ALL_LANES, TIME_SHIFT, Shadow, SharedShadow, agent_of, epochs_of, lane_of
 from backends.emulator.checkers.sites import Order
 from backends.emulator.checkers.stored import Stored
-from backends.emulator.checkers.wording import ROUNDING, Conflict, describe, place_of
+from backends.emulator.checkers.wording import BARRIER_FENCE, ROUNDING, WARNINGS, Conflict, describe, place_of
 from backends.emulator.spaces import WARP_LANES
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Conflicts:
         """An asynchronous engine will complete at the mbarrier objects in `cells`: it must see them initialised."""
         epochs = shadow.write[cells]
         self._compare("read-after-write", shadow, who, cells, epochs, False)
-        self._compare_fenced(shadow, who, cells, epochs)
+        self._compare_fenced(shadow, who, cells, epochs, BARRIER_FENCE)
 
     def write(
         self, shadow: Shadow, who: Actors, cells: Array, time: int, ordered: bool = False, stored: Stored | None = None
@@ -196,7 +196,9 @@ class Conflicts:
         start = self.clocks.start << TIME_SHIFT
         return np.where(epochs < start, self.clocks.past, agent_of(epochs)) if start else agent_of(epochs)
 
-    def _compare_fenced(self, shadow: Shadow, who: Actors, cells: Array, epochs: Array) -> None:
+    def _compare_fenced(
+        self, shadow: Shadow, who: Actors, cells: Array, epochs: Array, rule: str = "proxy-fence"
+    ) -> None:
         """What an asynchronous engine reads must have been fenced if a thread, or `cp.async`, wrote it.
 
         What it overwrites need not: compilers leave that fence out (after `tcgen05.alloc`, `mbarrier.init`).
@@ -211,7 +213,7 @@ class Conflicts:
         late &= seen | self._known_apart(late & ~seen, who, SEEN, agent, time)
         late &= ~self._known_apart(late, who, FENCED, agent, time)
         if late.any():
-            self._report("proxy-fence", shadow, who, cells, epochs, late, ordered=False)
+            self._report(rule, shadow, who, cells, epochs, late, ordered=False)
 
     def _compare_readers(self, shadow: SharedShadow, who: Actors, cells: Array, ordered: bool) -> None:
         columns = shadow.columns[cells[:, 0] // shadow.stride_cells]
@@ -285,5 +287,5 @@ class Conflicts:
         thread = self.batch.thread_at(conflict.instance, min(conflict.lane, WARP_LANES - 1))
         program = self.batch.program
         count = len(np.unique(access))
-        severity = "warning" if rule == ROUNDING else "error"
+        severity = "warning" if rule in WARNINGS else "error"
         self.findings.add(rule, message, program.site(self.batch.site), thread, program.site(site), count, severity)

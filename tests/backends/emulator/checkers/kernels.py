@@ -385,8 +385,8 @@ ld.shared.b32 %r6, [%r3];
 """,
         (
             ("MEET:\nbar.warp.sync 0xffffffff;", "MEET:", "read-after-write"),
-            ("fence.proxy.async;\n", "", "proxy-fence"),
-            ("fence.proxy.async;\n", "fence.proxy.tensormap::generic.release.gpu;\n", "proxy-fence"),
+            ("fence.proxy.async;\n", "", "barrier-fence"),
+            ("fence.proxy.async;\n", "fence.proxy.tensormap::generic.release.gpu;\n", "barrier-fence"),
         ),
         threads=32,
     ),

@@ -51,3 +51,10 @@ def test_stores_that_differ_in_their_last_bits_are_a_warning(bits: int, rule: st
 def test_stores_of_last_bits_by_two_instructions_are_an_error() -> None:
     body = "mov.b32 %r5, 0x3f800000;\n@%p0 st.shared.b32 [smem], %r5;\n@!%p0 st.shared.b32 [smem], 0x3f800001;\n"
     assert {f.rule for f in run(body).findings} == {"write-after-write"}
+
+
+def test_a_barrier_that_is_initialised_with_no_fence_is_a_warning() -> None:
+    [example] = [e for e in EXAMPLES if e.name == "one lane waits for a copy"]
+    result = run(example.body.replace("fence.proxy.async;\n", ""), example.threads)
+    assert {f.rule for f in result.findings} == {"barrier-fence"}
+    assert result.is_clean
