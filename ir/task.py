@@ -249,6 +249,11 @@ def load_task(path: str | Path) -> Task:
     return task
 
 
+def task_of(document: Document, variant_name: str = "") -> Task:
+    """The task that a document tells of which nothing has read yet; raises UserError that lists every fault."""
+    return _task(document, variant_name)
+
+
 def task_files(root: str | Path) -> tuple[Path, ...]:
     """Every task file in a folder of kernels or in one kernel's folder, sorted; deeper files are no tasks (pins)."""
     return tuple(sorted({*Path(root).glob("*.toml"), *Path(root).glob("*/*.toml")}))

@@ -1,0 +1,1 @@
+"""Proposers: from a candidate and its evidence to edits."""

@@ -1,0 +1,146 @@
+"""What proposers and rewrite rules are: the context they see, and the edits they return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from optiml.candidate import Candidate, settings
+from optiml.edit import Edit
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from ir.task import Task
+
+# What a kernel can be bound by; rules say which of these they aim at.
+LIMITERS = (
+    "dram", "l2", "l1", "shared", "fma", "alu", "fp64", "special", "tensor", "issue", "latency", "barrier", "occupancy", "atomics",
+    "launch",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A candidate with the facts of its task: what a rule rewrites."""
+
+    candidate: Candidate
+    task: Task
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The task file's data as the candidate has it."""
+        return settings(self.candidate, self.task)
+
+    @property
+    def entry(self) -> str:
+        """The kernel's name, without template arguments."""
+        return str(self.settings["entry"]).partition("<")[0]
+
+    @property
+    def arguments(self) -> Sequence[Mapping[str, Any]]:
+        """The task's arguments in launch order."""
+        return tuple(self.settings["argument"])
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """All constants."""
+        return dict(self.settings.get("constants", {}))
+
+    @cached_property
+    def tunable(self) -> Mapping[str, Any]:
+        """The constants that are the kernel's own business: no argument, size or reference is defined by them."""
+        problem = _problem_names(self.task)
+        return {name: value for name, value in self.constants.items() if name not in problem}
+
+    @property
+    def launch(self) -> Mapping[str, Any]:
+        """The launch table."""
+        return dict(self.settings.get("launch", {}))
+
+    def extents(self, key: str) -> list[str]:
+        """`launch.grid` or `launch.block` as texts of three expressions."""
+        given = [str(e) for e in self.launch.get(key, [])]
+        return (given + ["1", "1", "1"])[:3]
+
+    def block(self) -> tuple[int, int, int] | None:
+        """The threads of a CUDA block; None where they depend on the sizes."""
+        from ir.expression import Expression, ExpressionError
+
+        whole = {k: v for k, v in self.constants.items() if isinstance(v, int)}
+        try:
+            x, y, z = (Expression.parse(e).evaluate(whole) for e in self.extents("block"))
+        except ExpressionError:
+            return None
+        return x, y, z
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a proposer knows: the candidate, what its evaluation said, and what was tried on the path to it.
+
+    `verdict` and `metrics` are those of the candidate, None before it is evaluated; `limiter` is the metrics' own, or
+    empty; `tried` the tags on the path from the root and those that failed here.
+    """
+
+    task: Task
+    candidate: Candidate
+    architecture: str
+    verdict: Any = None
+    metrics: Any = None
+    limiter: str = ""
+    tried: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str:
+        """`cuda`, `triton` or `gluon`."""
+        return self.candidate.language
+
+
+class Proposer(Protocol):
+    """Proposes edits of a candidate; deterministic for a state of `random`."""
+
+    @property
+    def name(self) -> str:
+        """Short, and the `proposer` of its edits."""
+
+    def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
+        """Edits, the most promising first; empty where it has nothing to say."""
+
+
+class Rule(Protocol):
+    """A source transformation. It may be wrong, which verification finds out, but what it yields parses."""
+
+    @property
+    def name(self) -> str:
+        """Kebab-case; the first part of the tags of its edits."""
+
+    @property
+    def limiters(self) -> frozenset[str]:
+        """Which of LIMITERS it aims at."""
+
+    def rewrites(self, unit: Unit) -> Iterator[Edit]:
+        """Each place and parameter where its precondition holds."""
+
+
+def _problem_names(task: Task) -> frozenset[str]:
+    """The names by which the problem is told: those in shapes, values and distributions, and the reference's own."""
+    from ir.expression import Expression
+
+    found: set[str] = set()
+    for a in task.arguments:
+        values = [a.value, a.distribution.low, a.distribution.high]
+        expressions = [*a.shape, *(v for v in values if isinstance(v, Expression))]
+        found |= {name for e in expressions for name in e.names}
+    return frozenset(found | _reference_parameters(task))
+
+
+def _reference_parameters(task: Task) -> set[str]:
+    import ast
+
+    tree = ast.parse(task.reference_file.read_text(encoding="utf-8"))
+    functions = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == task.reference_function)
+    return {a.arg for f in functions for a in (*f.args.args, *f.args.kwonlyargs)}

@@ -1,0 +1,22 @@
+"""Rewrite rules: transformations of source text, a file each, found by language."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from optiml.propose.protocol import Rule
+
+_MODULES = {
+    "cuda": (
+        "launch_bounds", "unroll", "coalesce",
+    ),
+    "triton": (),
+}  # fmt: skip
+
+
+@cache
+def rules_for(language: str) -> tuple[Rule, ...]:
+    """The rules for a language, in the order in which a person would try them; none for an unknown language."""
+    modules = (import_module(f"{__name__}.{language}.{name}") for name in _MODULES.get(language, ()))
+    return tuple(module.RULE for module in modules)

@@ -1,0 +1,1 @@
+"""Transformations of CUDA C++ through its syntax tree."""

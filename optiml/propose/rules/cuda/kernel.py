@@ -1,0 +1,157 @@
+"""The kernel of a candidate as CUDA rules see it: its function in the tree, its parameters and launch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tree_sitter import Node
+
+from optiml.candidate import Candidate
+from optiml.cuda_source import Source, named, walk
+from optiml.edit import Edit
+from optiml.propose.protocol import Unit
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the kernel: its name, declared type, and what the task says of the argument at its place."""
+
+    name: str
+    type: str
+    is_pointer: bool
+    argument: Mapping[str, Any]
+    node: Node = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A new text, and what changes in the task file; `detail` tells it from the rule's others."""
+
+    detail: str
+    text: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CudaKernel:
+    """The entry function of a candidate."""
+
+    unit: Unit
+    source: Source
+    function: Node
+    parameters: tuple[Parameter, ...]
+
+    @staticmethod
+    def of(unit: Unit) -> CudaKernel | None:
+        """None where the file has no such function, or one that the grammar cannot read even with macros expanded."""
+        text = unit.candidate.source
+        for text in (text, expanded(text)):
+            source = Source.parse(text)
+            function = _function(source, unit.entry)
+            if function is not None and not function.has_error:
+                return CudaKernel(unit, source, function, tuple(_parameters(source, function, unit)))
+        return None
+
+    @property
+    def body(self) -> Node:
+        """The kernel's compound statement."""
+        return _field(self.function, "body")
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name in the file: a new one must not be among them."""
+        return frozenset(self.source.of(n) for n in walk(self.source.root) if n.type.endswith("identifier"))
+
+    @property
+    def top(self) -> Node:
+        """The declaration at the top level of the file that holds the kernel."""
+        node = self.function
+        while node.parent is not None and node.parent.type not in ("translation_unit", "declaration_list"):
+            node = node.parent
+        return node
+
+    @property
+    def pointers(self) -> dict[str, Parameter]:
+        """The pointer parameters by name."""
+        return {p.name: p for p in self.parameters if p.is_pointer}
+
+    def fresh(self, name: str) -> str:
+        """The name, or the name with a number, such that nothing else in the file is called so."""
+        candidates = (name, *(f"{name}_{i}" for i in range(2, 100)))
+        return next(c for c in candidates if c not in self.names)
+
+    def has(self, *names: str) -> bool:
+        """Whether the kernel's text mentions one of these names."""
+        return bool(self.source.names(self.function) & set(names))
+
+
+@dataclass(frozen=True)
+class CudaRule:
+    """A rule given by the function that finds rewrites in a kernel.
+
+    A text that the grammar cannot read any more is no rewrite: `find` may meet C++ that its author did not think of.
+    """
+
+    name: str
+    limiters: frozenset[str]
+    why: str
+    find: Callable[[CudaKernel], Iterator[Rewrite]]
+
+    def rewrites(self, unit: Unit) -> Iterator[Edit]:
+        """Each place and parameter where the precondition holds."""
+        kernel = CudaKernel.of(unit) if unit.candidate.language == "cuda" else None
+        for rewrite in self.find(kernel) if kernel is not None else ():
+            result = Candidate("cuda", rewrite.text, {**unit.candidate.overrides, **rewrite.overrides})
+            if result.key != unit.candidate.key and _parses(rewrite.text, unit.entry):
+                yield Edit(f"{self.name}:{rewrite.detail}", min(self.limiters), self.why, result, "rules")
+
+
+def expanded(text: str) -> str:
+    """The text with its macros without parameters replaced by what they stand for.
+
+    >>> expanded("#define N int n\\nvoid f(N);")
+    '\\nvoid f(int n);'
+    """
+    defines = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]((?:\\\n|.)*)$", re.MULTILINE)
+    macros = {m[1]: " ".join(m[2].replace("\\\n", " ").split()) for m in defines.finditer(text)}
+    text = defines.sub("", text)
+    for _ in macros:
+        text = re.sub(r"\b\w+\b", lambda m: macros.get(m[0], m[0]), text)
+    return text
+
+
+def _parses(text: str, entry: str) -> bool:
+    function = _function(Source.parse(text), entry)
+    return function is not None and not function.has_error
+
+
+def _function(source: Source, name: str) -> Node | None:
+    for node in walk(source.root, "function_definition"):
+        declarator = _declarator(node)
+        if declarator is not None and source.of(_field(declarator, "declarator")) == name.rpartition("::")[2]:
+            return node
+    return None
+
+
+def _declarator(function: Node) -> Node | None:
+    return next(walk(_field(function, "declarator"), "function_declarator"), None)
+
+
+def _parameters(source: Source, function: Node, unit: Unit) -> Iterator[Parameter]:
+    declarator = _declarator(function)
+    assert declarator is not None, "found by its declarator"
+    nodes = [n for n in named(_field(declarator, "parameters")) if n.type == "parameter_declaration"]
+    for node, argument in zip(nodes, unit.arguments, strict=False):
+        name = next((n for n in walk(_field(node, "declarator"), "identifier")), None)
+        if name is not None:
+            is_pointer = _field(node, "declarator").type == "pointer_declarator"
+            yield Parameter(source.of(name), source.of(_field(node, "type")), is_pointer, argument, node)
+
+
+def _field(node: Node, name: str) -> Node:
+    found = node.child_by_field_name(name)
+    return found if found is not None else node

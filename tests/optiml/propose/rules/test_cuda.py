@@ -1,0 +1,27 @@
+"""Every rule on CUDA C++ applies to a real kernel, and what it makes of it is right on the emulated device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import Chain, applied, complaint, verified
+
+from optiml.propose.rules import rules_for
+
+CHAINS = {
+    "launch-bounds": Chain("sgemm", ("launch-bounds:1024",)),
+    "unroll": Chain("sgemm", ("unroll:0=4",)),
+    "coalesce": Chain("sgemm", ("coalesce:xy",)),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_rule_is_right(name: str, tmp_path: Path) -> None:
+    task, candidates = applied(CHAINS[name])
+    for number, candidate in enumerate(candidates):
+        assert not complaint(verified(candidate, task, tmp_path / str(number), CHAINS[name].target))
+
+
+def test_every_rule_has_a_chain() -> None:
+    assert {rule.name for rule in rules_for("cuda")} == CHAINS.keys()
