@@ -34,6 +34,8 @@ _LAST_TURNS = 2
 _FEWEST_ISSUES = 20_000
 # Issues of the SM without a turn of the warp that is followed, before another is.
 _PATIENCE = 20_000
+# Turns by which loops may differ that belong together: the first or last ones of one may stand outside it.
+_PEELED = 2
 # Progress of other CTAs may differ by this between windows, beside one turn.
 _PROGRESS = 0.15
 _Group = tuple[Cta, Frame]
@@ -194,8 +196,8 @@ def _repetitions(progress: dict[_Group, float]) -> float:
 def _skipped(progress: dict[_Group, float], factor: float) -> dict[_Group, int] | None:
     """Turns that each warp skips; None where those of one CTA would not stay together.
 
-    Warps of one CTA wait for each other: those in loops of the same count skip the same number of turns, and others
-    in proportion to their counts, whatever the moment of the marks made of it.
+    Warps of one CTA wait for each other: those in loops of the same count, but for peeled turns, skip the same number
+    of turns, and others in proportion to their counts, whatever the moment of the marks made of it.
     """
     members: dict[Cta, list[Frame]] = defaultdict(list)
     for cta, frame in progress:
@@ -204,13 +206,29 @@ def _skipped(progress: dict[_Group, float], factor: float) -> dict[_Group, int] 
     for cta, frames in members.items():
         counts = [frame.loop.count for frame in frames if frame.loop]
         done = sum(progress[cta, frame] / count for frame, count in zip(frames, counts, strict=True)) / len(frames)
-        parts = gcd(*counts)
+        shares, parts = _shares(counts)
         skipped = round(factor * done * parts)
-        for frame, count in zip(frames, counts, strict=True):
-            turns[cta, frame] = skipped * (count // parts)
-            if turns[cta, frame] >= frame.remaining:
+        for frame, share in zip(frames, shares, strict=True):
+            turns[cta, frame] = skipped * share
+            is_lost = not skipped and factor * progress[cta, frame] > 1
+            if turns[cta, frame] >= frame.remaining or is_lost:
                 return None
     return turns
+
+
+def _shares(counts: list[int]) -> tuple[list[int], int]:
+    """Turns of each loop in a common part of all of them, and how many parts there are.
+
+    >>> _shares([64, 128]), _shares([31, 32]), _shares([30, 20])
+    (([1, 2], 64), ([1, 1], 31), ([3, 2], 10))
+    """
+    least = min(counts)
+    shares = [round(count / least) for count in counts]
+    left_over = max(abs(count - share * least) for count, share in zip(counts, shares, strict=True))
+    if left_over <= min(_PEELED, least // 10):
+        return shares, least
+    parts = gcd(*counts)
+    return [count // parts for count in counts], parts
 
 
 def _shift_barriers(turns: dict[_Group, int]) -> bool:
