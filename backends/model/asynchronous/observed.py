@@ -47,8 +47,8 @@ class Observed:
     executions: warp -> (site, turn) of each execution of a site that touches mbarriers, in order, guarded off or not,
     without those that asked in vain. joined: site of a named barrier -> warps that came to it. late: sites that a warp
     passed by in the first turns of a loop, and came to in all later ones. shapes: site of a tcgen05.mma -> its shapes.
-    remote: sites that touched barriers of other CTAs, or were touched from there. stopped: the rule by which the run was
-    cut off, "" where the CTA ended.
+    remote: sites that touched barriers of other CTAs, or were touched from there. stopped: the rule by which the run
+    was cut off, "" where the CTA ended.
     """
 
     sites: tuple[Site, ...]
