@@ -171,12 +171,33 @@ def _shown(reports: list[Report], as_json: bool, flags: Mapping[str, Any]) -> in
     from ir.serialize import to_text
     from twill.report.profile.text import profile_text
 
+    _write_files(reports, flags["html_file"], flags["trace_file"])
     with_lines = flags["with_lines"]
     if as_json:
         click.echo(to_text(profile_document(reports, with_lines)), nl=False)
     else:
         click.echo("\n".join(profile_text(report, with_lines) for report in reports), nl=False)
     return ExitCode.SUCCESS
+
+
+def _write_files(reports: list[Report], html_file: Path | None, trace_file: Path | None) -> None:
+    if html_file is not None:
+        from twill.report.profile.html import profile_html
+
+        _write(html_file, profile_html(reports))
+    if trace_file is not None:
+        from twill.report.profile.trace import profile_trace
+
+        _write(trace_file, profile_trace(reports[0].modelled))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise fail("unwritable-file", f"cannot write {file}: {error.strerror}") from None
+    click.echo(f"wrote {file}", err=True)
 
 
 def _compared(first: list[Report], second: list[Report], as_json: bool) -> int:
