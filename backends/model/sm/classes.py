@@ -29,7 +29,7 @@ CLASSES: dict[str, OpClass] = {
     **_alike("IMAD IMUL IMAD32I IMUL32I IDP IDP4A IMADSP", "fmaheavy", "int32_mul"),
     **_alike("HFMA2 HADD2 HMUL2 HFMA2_32I HADD2_32I HMUL2_32I HSET2 HSETP2 HMNMX2", "fp16", "fp16"),
     **_alike("DFMA DADD DMUL DSETP DMNMX", "fp64", "fp64", "latency", "ptx_fp64_latency_cycles"),
-    **_alike("IADD3 IADD IADD32I VIADD IABS IDE ISCADD VIADDMNMX", "alu", "int32"),
+    **_alike("IADD3 IADD IADD32I VIADD VIADD2 VIADD4 IABS IDE ISCADD VIADDMNMX", "alu", "int32"),
     **_alike("LEA LOP3 LOP LOP32I PLOP3 SHF SHL SHR BMSK SGXT PRMT SEL FSEL MOV MOV32I", "alu", "logic"),
     **_alike("ISETP ISET FSETP FSET FCMP ICMP PSETP PSET FCHK P2R R2P CS2R LEPC VABSDIFF VABSDIFF4", "alu", "logic"),
     **_alike("IMNMX VIMNMX VIMNMX3 FMNMX FMNMX3 VHMNMX", "alu", "minmax"),
@@ -40,46 +40,55 @@ CLASSES: dict[str, OpClass] = {
     **_alike("VOTE", "alu", "logic", "latency", "ptx_vote_latency_cycles"),
     **_alike("REDUX CREDUX", "alu", "mufu", "latency", "ptx_redux_latency_cycles"),
     **_alike("MATCH", "alu", "mufu", "latency", "match_latency_cycles"),
-    **_alike("S2R S2UR B2R", "control", "control", "latency", "special_register_latency_cycles"),
+    **_alike(
+        "S2R S2UR B2R CS2UR R2UB GETLMEMBASE SETLMEMBASE USETSHMSZ UGETNEXTWORKID",
+        "control",
+        "control",
+        "latency",
+        "special_register_latency_cycles",
+    ),
     **_alike("R2UR VOTEU R2B ELECT", "uniform", "uniform", "latency", "uniform_transfer_cycles"),
     **_alike("ULDC LDCU", "uniform", "uniform", "constant"),
     **_alike("LDC", "lsu", "none", "constant"),
-    **_alike("LDS LDSM STS STSM ATOMS", "lsu", "none", "shared"),
-    **_alike("LDG LD LDL STG ST STL ATOM ATOMG RED REDG", "lsu", "none", "global"),
+    **_alike("LDS LDSM STS STSM ATOMS MOVM LDTRAM", "lsu", "none", "shared"),
+    **_alike(
+        "LDG LD LDL STG ST STL ATOM ATOMG RED REDG LD_PAIR LDGMC STAS REDAS USTGR UREDGR QSPC", "lsu", "none", "global"
+    ),
     **_alike("LDGSTS", "lsu", "none", "async_copy"),
     **_alike("SHFL", "lsu", "none", "shuffle"),
-    **_alike("TEX TLD TLD4 TXQ TXD TMML SULD SUST SUATOM SURED", "lsu", "none", "global"),
+    **_alike("TEX TLD TLD4 TXQ TXD TXA TMML SULD SUST SUATOM SURED SUQUERY FOOTPRINT", "lsu", "none", "global"),
     **_alike("LDGDEPBAR ARRIVES", "control", "none", "commit_copies"),
     **_alike("DEPBAR", "control", "none", "wait_copies"),
     **_alike("BAR", "control", "none", "barrier"),
     **_alike("UCGABAR_ARV UCGABAR_WAIT", "control", "none", "cluster_barrier"),
     **_alike("MEMBAR", "control", "none", "membar"),
-    **_alike("FENCE ERRBAR CCTL CCTLL CCTLT CGAERRBAR UCCTL", "control", "none", "fence"),
+    **_alike("FENCE ERRBAR CCTL CCTLL CCTLS CCTLT CGAERRBAR UCCTL TTUCCTL", "control", "none", "fence"),
     **_alike("HMMA IMMA DMMA BMMA QMMA OMMA", "tensor", "none", "mma"),
     **_alike("HGMMA IGMMA QGMMA BGMMA", "tensor", "none", "wgmma"),
     **_alike("WARPGROUP", "control", "none", "wgmma_wait"),
     **_alike("UTCHMMA UTCIMMA UTCQMMA UTCOMMA UTCMXQMMA", "uniform", "uniform", "tcgen05"),
     **_alike("UTCCP UTCSHIFT", "uniform", "uniform", "tcgen05_copy"),
     **_alike("UTCBAR", "uniform", "uniform", "tcgen05_commit"),
-    **_alike("LDTM", "tmem", "none", "tmem_load"),
-    **_alike("STTM", "tmem", "none", "tmem_store"),
+    **_alike("LDTM LDT", "tmem", "none", "tmem_load"),
+    **_alike("STTM STT", "tmem", "none", "tmem_store"),
     **_alike("UTMALDG UBLKCP", "uniform", "uniform", "bulk"),
-    **_alike("UTMASTG UTMAREDG UBLKRED", "uniform", "uniform", "bulk"),
+    **_alike("UTMASTG UTMALST UTMAREDG UBLKRED", "uniform", "uniform", "bulk"),
     **_alike("UTMAPF UBLKPF UTMACCTL", "uniform", "uniform"),
     **_alike("UTMACMDFLUSH", "control", "none", "commit_copies"),
     **_alike("SYNCS", "control", "none", "mbarrier"),
     **_alike("USETMAXREG", "control", "none", "setmaxnreg"),
     **_alike("NANOSLEEP", "control", "none", "sleep"),
-    **_alike("UTCATOMSWS UVIRTCOUNT", "uniform", "uniform", "latency", "default_latency_cycles"),
-    **_alike("BRA BRX BRXU JMP JMX JMXU RET CALL EXIT KILL BSSY BSYNC BREAK", "control", "control"),
+    **_alike("UTCATOMSWS UTCSTSWS UVIRTCOUNT UMEMSETS", "uniform", "uniform", "latency", "default_latency_cycles"),
+    **_alike("BRA BRX BRXU CONT JMP JMX JMXU RET CALL EXIT KILL BSSY BSYNC BREAK", "control", "control"),
     **_alike("WARPSYNC YIELD BMOV BPT RPCMOV PREEXIT ACQBULK LEPC RTT PMTRIG", "control", "control"),
-    **_alike("NOP", "none", "none"),
+    **_alike("ACQSHMINIT ENDCOLLECTIVE PEXIT UCGABAR_GET", "control", "control"),
+    **_alike("NOP NOPX CSMTEST SETCTAID VOTE_VTG WARPGROUPSET", "none", "none"),
 }
 
 # The uniform datapath: the opcodes of the table above with a U before them, and these.
 _UNIFORM = OpClass("uniform", "uniform")
 _UNIFORM_ONLY = frozenset(
-    ["UMOV", "UP2UR", "UR2UP", "USEL", "UPLOP3", "UPSETP", "UF2FP", "UI2FP", "UFLO", "UPOPC", "UBREV"]
+    ["UMOV", "UP2UR", "UR2UP", "USEL", "UPLOP3", "UPSETP", "UF2FP", "UI2FP", "UFLO", "UPOPC", "UBREV", "UCLEA"]
 )
 
 # What an opcode that is in no table is taken for; whoever uses it says so.

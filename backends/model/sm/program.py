@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from backends.compilers.architecture import capability_of
 from backends.model.parameters import SmParameters
 from backends.model.sm.banks import bank_reads
-from backends.model.sm.classes import DEFAULT, classify
+from backends.model.sm.classes import DEFAULT, OpClass, classify
 from backends.model.sm.costs import BarrierUse, MemoryCost, TensorShape
 from backends.model.sm.result import (
     LG_THROTTLE,
@@ -21,9 +22,13 @@ from backends.model.sm.result import (
 from backends.model.sm.trace import Run, Step, WarpTrace
 from backends.sass.function import Function
 from backends.sass.instruction import Instruction
+from backends.sass.opcodes import pipe_cycles
 from ir.diagnostics import Diagnostic
 
-PIPES = ("none", "fma", "fmaheavy", "fp16", "fp64", "alu", "xu", "uniform", "control", "tensor", "tmem", "lsu")
+PIPES = (
+    "none", "fma", "fmaheavy", "fp16", "fp16mma", "fp64", "alu", "int", "xu", "uniform", "control", "tensor", "tmem",
+    "lsu",
+)  # fmt: skip
 LSU = PIPES.index("lsu")
 _FAR = frozenset(["global", "async_copy"])
 # Modifiers of a multiplication that gives more than the low half.
@@ -31,7 +36,7 @@ _WIDE = frozenset(["WIDE", "HI"])
 # Pipes whose queue is that of the memory instructions, in Nsight Compute's terms.
 _MIO_PIPES = frozenset(["lsu", "xu"])
 # Pipes of fixed latency, whose instructions must have their operands in time.
-_BANKED = frozenset(["fma", "fmaheavy", "fp16", "alu"])
+_BANKED = frozenset(["fma", "fmaheavy", "fp16", "fp16mma", "alu", "int"])
 INSTRUCTION_BYTES = 16
 
 
@@ -140,6 +145,7 @@ class Program:
     ) -> None:
         self.function = function
         self.parameters = parameters
+        self.capability = capability_of(function.architecture)
         self.assumptions: dict[tuple[str, str], Diagnostic] = {}
         self.costs, self.barriers, self.shapes = costs, barriers, shapes
         reads = bank_reads(function.instructions)
@@ -186,11 +192,10 @@ class Program:
             message = f"unknown opcode, taken for {DEFAULT.pipe} work of {DEFAULT.latency}"
             self.assume(record, "unknown-opcode", message, "add it to the table of opcode classes")
         kind = found or DEFAULT
-        record.pipe = PIPES.index(kind.pipe)
-        if kind.pipe not in _BANKED:
+        pipe, record.interval = self._pipe(instruction, kind)
+        record.pipe = PIPES.index(pipe)
+        if pipe not in _BANKED:
             record.even, record.odd, record.banked = 0, 0, False
-        is_wide = kind.interval == "int32_mul" and not _WIDE.isdisjoint(instruction.modifiers)
-        record.interval = _whole(self.parameters.intervals["int32_wide" if is_wide else kind.interval])
         record.latency = self.parameters.cycles(kind.latency) if kind.latency else 0
         record.cost = self.costs.get(record.index)
         record.barrier = self.barriers.get(record.index)
@@ -201,6 +206,15 @@ class Program:
         prepare, record.action = ACTIONS[kind.action]
         if prepare is not None:
             prepare(self, record)
+
+    def _pipe(self, instruction: Instruction, kind: OpClass) -> tuple[str, float]:
+        """(pipe, cycles): what the assembler's stall counts tell of fixed-latency code, else the table of classes."""
+        is_wide = kind.interval == "int32_mul" and not _WIDE.isdisjoint(instruction.modifiers)
+        cycles = self.parameters.intervals["int32_wide" if is_wide else kind.interval]
+        if kind.action != "plain" or instruction.pipe not in PIPES:
+            return kind.pipe, _whole(cycles)
+        told = pipe_cycles(instruction.opcode, instruction.modifiers, self.capability)
+        return instruction.pipe, _whole(told or cycles)
 
 
 def _whole(cycles: float) -> float:

@@ -28,6 +28,8 @@ _TOLERANCES = ((50_000, 0.002), (100_000, 0.01), (160_000, 0.03), (240_000, 0.06
 # After so many issues in all, less is enough: the simulation takes a second or two at most.
 _MANY_ISSUES = 400_000
 _UNEVEN = 0.03
+# Issues in the windows together, unless they are as even as this: less may be a passing state.
+_SAMPLE, _EXACT = 80_000, 0.001
 # Turns that are always simulated at the end of a loop: warps are not all at the same place.
 _LAST_TURNS = 2
 # What is not worth the risk that the windows mislead.
@@ -70,6 +72,13 @@ class History:
         self.issued = issued
         self.turns = turns
 
+    def add(self, mark: Mark) -> None:
+        """Keep a mark; where there are too many, every other one, which makes the windows longer."""
+        self.marks.append(mark)
+        if len(self.marks) > _KEPT_MARKS:
+            self.marks = self.marks[::2]
+            self.stride *= 2
+
 
 class Extrapolation:
     """Looks at the turns of one warp's loops. skipped_turns: of that warp; is_steady: none was skipped uneven."""
@@ -91,7 +100,7 @@ class Extrapolation:
             history = frame.history = History(engine.issued, frame.turns)
         if not _is_due(history, engine, frame):
             return
-        history.marks = [*history.marks[1 - _KEPT_MARKS :], Mark(engine, warp.frames.index(frame), now)]
+        history.add(Mark(engine, warp.frames.index(frame), now))
         spent = (engine.issued - self._last_skip) * (4 if engine.issued > _MANY_ISSUES else 1)
         tolerance = next((t for budget, t in _TOLERANCES if spent <= budget), None)
         spans = [span for span in _SPANS if _WINDOWS * span < len(history.marks)]
@@ -117,6 +126,8 @@ class Extrapolation:
         times = [late.time - early.time for early, late in pairwise(marks)]
         difference = (max(times) - min(times)) * len(times) / max(sum(times), 1.0)
         if tolerance is not None and difference > tolerance:
+            return False
+        if marks[-1].issued - marks[0].issued < _SAMPLE and difference > _EXACT:
             return False
         progress = _progress(marks)
         if progress is None:

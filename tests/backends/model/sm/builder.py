@@ -70,7 +70,7 @@ def run(
     **options: object,
 ) -> SmResult:
     """Simulate one CTA of warps that all execute block 0, or of these traces."""
-    known = function(code) if isinstance(code, str) else code
+    known = function(code, load_machine(machine).architecture) if isinstance(code, str) else code
     traces = tuple([(Run((0,)),)] * warps if isinstance(warps, int) else warps)
     options.setdefault("timeline", 100_000)
     return simulate(known, [traces], costs or {}, parameters(machine), **options)  # type: ignore[arg-type]

@@ -54,7 +54,9 @@ def test_mufu_holds_its_pipe_for_8_cycles(machine: str) -> None:
         ("a6000", "FADD R1, R2, R3", 1),
         ("h100", "FADD R1, R2, R3", 1),
         ("a6000", "IADD3 R1, R2, R3, RZ", 2),
-        ("rtx5090", "IADD3 R1, R2, R3, RZ", 1),
+        ("rtx5090", "IADD3 R1, R2, R3, RZ", 2),
+        ("rtx5090", "IADD R1, R2, R3", 1),
+        ("a100", "HFMA2 R1, R2, R3, R5", 2),
         ("a6000", "DADD R2, R4, R7", 64),
         ("h100", "DADD R2, R4, R7", 2),
         ("a6000", "HMMA.16816.F32 R4, R8, R12, R4", 16),
@@ -65,6 +67,13 @@ def test_mufu_holds_its_pipe_for_8_cycles(machine: str) -> None:
 )
 def test_pipe_widths(machine: str, text: str, cycles: float) -> None:
     assert interval(text, machine) == pytest.approx(cycles, rel=0.01)
+
+
+def test_integer_products_share_the_pipe_of_floats_where_there_is_one() -> None:
+    """On A100 they take turns at 2 cycles each; on GA10x they are beside each other."""
+    text = "FFMA R1, R2, R3, RZ\nIMAD R4, R6, R7, RZ"
+    assert interval(text, "a100", count=16) == pytest.approx(2, rel=0.05)
+    assert interval(text, "a6000", count=16) == pytest.approx(1, rel=0.05)
 
 
 def test_stall_counts_are_exact() -> None:

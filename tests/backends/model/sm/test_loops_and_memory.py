@@ -50,8 +50,8 @@ def tiles(outer: int, inner: int) -> WarpTrace:
     return (Repeat((Run((0,)), Repeat((Run((1,)),), inner), Run((2,))), outer), Run((3,)))
 
 
-@pytest.mark.parametrize(("outer", "inner"), [(150, 8), (10, 200), (1, 2000)])
-@pytest.mark.parametrize("ctas", [1, 3])
+@pytest.mark.parametrize(("outer", "inner"), [(400, 8), (15, 200), (1, 3000)])
+@pytest.mark.parametrize("ctas", [1, 2])
 @pytest.mark.parametrize("machine", ["a6000", "h100"])
 def test_extrapolation_is_near_the_whole_simulation(outer: int, inner: int, ctas: int, machine: str) -> None:
     work = [(tiles(outer, inner),) * 4] * ctas
@@ -61,7 +61,9 @@ def test_extrapolation_is_near_the_whole_simulation(outer: int, inner: int, ctas
     assert quick.is_extrapolated and quick.simulated_issues < whole.simulated_issues
     assert quick.cycles == pytest.approx(whole.cycles, rel=0.04)
     assert sum(quick.issues) == pytest.approx(sum(whole.issues), rel=0.02)
-    assert quick.stall_cycles()["barrier"] == pytest.approx(whole.stall_cycles()["barrier"], rel=0.1)
+    warp_cycles = sum(whole.stall_cycles().values())
+    for state, cycles in whole.stall_cycles().items():
+        assert quick.stall_cycles()[state] == pytest.approx(cycles, abs=0.03 * warp_cycles)
     assert quick.bytes["l2"] == pytest.approx(whole.bytes["l2"], rel=0.02)
     assert not whole.is_extrapolated
 
@@ -73,7 +75,7 @@ def test_nested_loops_of_any_count_take_few_issues() -> None:
 
 
 def test_cycles_grow_with_work() -> None:
-    cycles = [simulate(TILE, [(tiles(n, 8),) * 8], COSTS, parameters()).cycles for n in (50, 100, 200, 400)]
+    cycles = [simulate(TILE, [(tiles(n, 8),) * 8], COSTS, parameters()).cycles for n in (100, 200, 400, 800)]
     assert [b / a for a, b in pairwise(cycles)] == pytest.approx([2, 2, 2], rel=0.03)
 
 
