@@ -231,25 +231,30 @@ class Search:
                 return
 
     def _find_sequential(self) -> bool:
-        """A schedule to fall back on, where the first question stays open: iterations of one chain that hardly overlap.
+        """A schedule to fall back on, where the first question stays open: iterations that hardly overlap; asked once.
 
-        At so large an II little is live at once, and a few groups do; asked once.
+        At an II as large as one chain little is live at once, and a few groups do.
         """
         if self.known.solution is not None or self.sequential_asked:
             return False
         self.sequential_asked = True
+        self.known.solution = serial(self.instance, self.most_ii)
+        self.loosely = self.large
         ii = min(self.most_ii, max(self.known.bounds["ii"], self.chain))
+        if self.known.solution is None or ii < self._best.ii:
+            self.known.solution = self._found_in_few_groups(ii) or self.known.solution
+        return self.known.solution is not None
+
+    def _found_in_few_groups(self, ii: int) -> Solution | None:
         counts = range(self.few_groups, min(self.most_groups, self.few_groups + _FEW_MORE) + 1)
         finds, whole = [Scope(ii, count) for count in counts], Scope(self.horizon(ii), self.most_groups)
+        found = None
         if not self.large:
-            self.known.solution = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
-        if self.known.solution is None:
-            self.known.solution = self.ask.find_loosely(ii, finds, _SEQUENTIAL_LOOK)
-            self.loosely = self.known.solution is not None
-        if self.known.solution is None:
-            self.known.solution = serial(self.instance, self.most_ii)
-            self.loosely = self.large
-        return self.known.solution is not None
+            found = self.ask.decide(ii, whole, finds, _SEQUENTIAL_LOOK, relaxed_fits=True).solution
+        if found is None:
+            found = self.ask.find_loosely(ii, finds, _SEQUENTIAL_LOOK)
+            self.loosely = self.large or found is not None
+        return found
 
     def _found_loosely(self, ii: int, look: float) -> bool:
         """Whether a schedule comes up without a model of registers, where one has before."""

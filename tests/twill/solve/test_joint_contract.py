@@ -92,6 +92,7 @@ def test_a_schedule_to_fall_back_on_comes_where_the_first_question_stays_open(mo
 
     graph = DependenceGraph("chain", (Op("a", "u", 3, 1), Op("b", "u", 4, 1)), (Edge("a", "b"),))
     monkeypatch.setattr(joint_search.Questions, "decide", silent_below_chain)
+    monkeypatch.setattr(joint_search, "serial", lambda *_asked: None)
     search = joint_search.Search(Problem(graph, Machine("m", {"u": 1})), Limits(time_s=5.0))
     search.known.bounds["ii"], search.climbed = 2, True
     search._attempt(2, 0.1, 1)
