@@ -67,6 +67,11 @@ class Scheduler:
         self.forced.append(front)
 
     @property
+    def steps(self) -> int:
+        """Blocks that fronts have executed, each for all of its warps at once."""
+        return self._steps
+
+    @property
     def executed(self) -> int:
         """Warp instructions of the launch so far."""
         return self.warp_instructions + self.native_instructions

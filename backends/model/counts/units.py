@@ -24,7 +24,7 @@ _WARP = 32
 
 @dataclass
 class Units:
-    """Runs units of a launch; `batches`: CTAs and seconds of each batch that ran without being watched."""
+    """Runs units of a launch; `batches`: CTAs and nominal seconds of each batch that ran unwatched."""
 
     launch: Launch
     time_limit_s: float
@@ -101,11 +101,11 @@ class Units:
             raise UserError(Diagnostic(finding.rule, message, place)) from error
         self.ran += len(ctas)
         if plan is None:
-            self.batches.append((len(ctas), found.seconds))
+            self.batches.append((len(ctas), found.cost_s))
         return found.counts.reshape(len(units), self.size, *found.counts.shape[1:])
 
     def cost_s(self, units: int) -> float:
-        """Seconds that so many more units would take: so much for a batch, and so much for each CTA in it.
+        """Nominal seconds that so many more units would take: so much for a batch, and so much for each CTA in it.
 
         A batch of few CTAs takes nearly as long as one of many; of two kinds of batches both costs are known.
         """
