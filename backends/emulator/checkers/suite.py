@@ -13,6 +13,7 @@ from backends.emulator.checkers.launch_state import LaunchState
 from backends.emulator.checkers.memory import MemoryChecker
 from backends.emulator.checkers.pending import PendingChecker
 from backends.emulator.checkers.race import RaceChecker
+from backends.emulator.checkers.register_pool import RegisterPoolChecker
 from backends.emulator.checkers.shadow import Shadow
 from backends.emulator.checkers.sync import SyncChecker
 from backends.emulator.observer import Observer, Observers
@@ -29,7 +30,7 @@ CHECKERS: Mapping[str, tuple[Checker, ...]] = {
     "memory": (MemoryChecker,),
     "race": (RaceChecker,),
     "init": (RaceChecker, InitChecker),
-    "sync": (SyncChecker,),
+    "sync": (SyncChecker, RegisterPoolChecker),
     "async": (PendingChecker,),
 }
 

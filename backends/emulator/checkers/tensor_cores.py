@@ -2,7 +2,8 @@
 
 Tensor memory is followed by units of 16 lanes and one column. Products and copies of one thread happen in order, so
 they never race with each other; everything else needs `tcgen05.wait` (by the warp that issued a load or store) or
-`tcgen05.commit` and a wait on its mbarrier (for products and copies).
+`tcgen05.commit` and a wait on its mbarrier (for products and copies). The `tcgen05.fence` that the ISA wants beside
+these is not asked for: Triton writes none, nor does it wait before it uses the registers of a load.
 """
 
 from __future__ import annotations

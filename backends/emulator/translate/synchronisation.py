@@ -7,6 +7,9 @@ from backends.ptx.syntax import Address, Immediate, Instruction, Operand, Symbol
 
 _REDUCTIONS = {"popc": ("u32", "popc"), "and": ("pred", "and"), "or": ("pred", "or")}
 
+# PTX ISA, setmaxnreg: registers of a thread.
+_FEWEST_REGISTERS, _MOST_REGISTERS = 24, 256
+
 
 def emit_bar(b: BlockBuilder, instruction: Instruction) -> None:
     """`bar` and `barrier`: sync, arrive, red, warp.sync, cluster."""
@@ -133,6 +136,16 @@ def _pending_count(b: BlockBuilder, instruction: Instruction) -> None:
 def emit_fence(b: BlockBuilder, instruction: Instruction) -> None:
     """`fence`, `membar`: memory is sequentially consistent here; checkers hear of the order that was asked for."""
     b.line(f"if S.observer is not None: S.site = {b.index}; S.observer.event(F, {instruction.opcode!r}, {b.guard})")
+
+
+def emit_setmaxnreg(b: BlockBuilder, instruction: Instruction) -> None:
+    """`setmaxnreg.inc` and `.dec`: registers never lack here; checkers hear of what was asked for."""
+    count = instruction.operands[0]
+    value = count.value if isinstance(count, Immediate) else None
+    if value is None or value % 8 or not _FEWEST_REGISTERS <= value <= _MOST_REGISTERS:
+        raise b.refuse(f"a count that is no multiple of 8 from {_FEWEST_REGISTERS} to {_MOST_REGISTERS}")
+    event = f"S.observer.event(F, 'setmaxnreg.{instruction.parts[1]}', {b.guard}, {value})"
+    b.line(f"if S.observer is not None: S.site = {b.index}; {event}")
 
 
 def emit_cp_async(b: BlockBuilder, instruction: Instruction) -> None:

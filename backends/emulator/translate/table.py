@@ -49,7 +49,8 @@ EMITTERS: Mapping[str, Emitter] = {
     "applypriority": loads.emit_nothing,
     "discard": loads.emit_nothing,
     "pragma": loads.emit_nothing,
-    "setmaxnreg": loads.emit_nothing,
+    "setmaxnreg": synchronisation.emit_setmaxnreg,
+    # Launches follow one another here: all that a grid depends on is complete and visible when it begins.
     "griddepcontrol": loads.emit_nothing,
     "createpolicy": loads.emit_policy,
     "mapa": cluster.emit_mapa,

@@ -43,15 +43,16 @@ class Example:
     threads: int = 64
     ctas: int = 1
     cluster: int = 1
+    head: tuple[str, str] = ("", "")
 
 
 def run(
     body: str, threads: int = 64, ctas: int = 1, completion: str = "late", checks: tuple[str, ...] = CHECKS,
-    cluster: int = 1,
+    cluster: int = 1, head: tuple[str, str] = ("", ""),
 ) -> LaunchResult:  # fmt: skip
     """Launch a body on two buffers of 64 KiB, `a` written with ones and `b` never written."""
     device = Emulator(Settings(completion=completion, checks=frozenset(checks), time_limit_s=20.0))
-    kernel = device.load(f"{_HEAD}{body}\nret;\n}}\n")
+    kernel = device.load(f"{_HEAD.replace(*head)}{body}\nret;\n}}\n")
     a, b = device.allocate(1 << 16, "a"), device.allocate(1 << 16, "b")
     device.write(a, np.ones(1 << 14, np.uint32))
     return device.launch(kernel, LaunchConfig((ctas, 1, 1), (threads, 1, 1), cluster=(cluster, 1, 1)), [a, b])
@@ -458,5 +459,25 @@ barrier.cluster.wait.aligned;
         threads=32,
         ctas=4,
         cluster=2,
+    ),
+    Example(
+        "registers of warpgroups",
+        """
+setp.gt.u32 %p2, %r0, 127;
+@%p2 bra MANY;
+setmaxnreg.dec.sync.aligned.u32 24;
+bra END;
+MANY:
+setmaxnreg.inc.sync.aligned.u32 136;
+END:
+""",
+        (
+            ("setmaxnreg.dec.sync.aligned.u32 24;", "", "register-pool"),
+            ("u32 136;", "u32 144;", "register-pool"),
+            ("dec.sync.aligned.u32 24;", "dec.sync.aligned.u32 88;", "setmaxnreg-direction"),
+            ("setp.gt.u32 %p2, %r0, 127;", "setp.gt.u32 %p2, %r0, 159;", "setmaxnreg-warpgroup"),
+        ),
+        threads=256,
+        head=(".param .u64 b)", ".param .u64 b) .maxnreg 80"),
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ COMPLETIONS = ("early", "late", "random")
 @pytest.mark.parametrize("completion", COMPLETIONS)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)
 def test_right_kernels_have_no_findings(example: Example, completion: str) -> None:
-    result = run(example.body, example.threads, example.ctas, completion, cluster=example.cluster)
+    result = run(example.body, example.threads, example.ctas, completion, cluster=example.cluster, head=example.head)
     assert result.is_clean, "\n".join(map(str, (result.fault, *result.findings)))
 
 
@@ -30,7 +30,14 @@ def _edited() -> Iterator[Any]:
 @pytest.mark.parametrize(("example", "old", "new", "rule"), list(_edited()))
 def test_wrong_kernels_are_told(example: Example, old: str, new: str, rule: str, completion: str) -> None:
     assert old in example.body
-    result = run(example.body.replace(old, new), example.threads, example.ctas, completion, cluster=example.cluster)
+    result = run(
+        example.body.replace(old, new),
+        example.threads,
+        example.ctas,
+        completion,
+        cluster=example.cluster,
+        head=example.head,
+    )
     rules = {f.rule for f in (result.fault, *result.findings) if f is not None}
     if completion == "early":
         # What comes too early for one rule is still against another.
