@@ -6,9 +6,10 @@ greedy then youngest). A warp can issue when the stall count of its last instruc
 in the wait mask are clear, when no barrier holds it, and when the instruction's pipe is free. Fixed latencies are the
 compiler's stall counts; the six scoreboards of a warp hold back what depends on anything else.
 
-Pipes. An instruction holds its pipe for 32 lanes over the pipe's width: FP32, integer, integer multiply, FP16, FP64,
-MUFU and conversions, uniform, control, tensor. Each of the two register banks of a sub-core reads one register a
-cycle, less what the reuse cache holds, and operands have three cycles to be read; what comes late stops the issue.
+Pipes. An instruction holds its pipe for 32 lanes over the pipe's width, which the assembler's stall counts tell for
+fixed latencies, and the machine file for the others: FP64, MUFU and conversions, tensor, tensor memory. Each of the
+two register banks of a sub-core reads one register a cycle, less what the reuse cache holds, and operands have three
+cycles to be read; what comes late stops the issue.
 
 Memory. A sub-core queues four accesses beyond the one at hand and computes addresses in 4 cycles each. The SM's one LSU
 accepts a request every cycle or two, and is held by each for its wavefronts (128 bytes of shared memory or L1) and for
@@ -22,7 +23,8 @@ servers with an interval and a latency. An mbarrier completes when its arrivals 
 the loops; whoever waits for that completion goes on then. Fences, shuffles, votes, conversions: a latency each.
 
 Loops. The turns of a loop are simulated until time and progress of all warps repeat, and then skipped, inner loops
-before outer ones. The result says if turns were skipped, and if they were not yet even.
+before outer ones; where they are uneven, from a longer sample. The error is a few per cent at most where CTAs of
+different progress share the SM. The result says if turns were skipped, and if they were not yet even.
 
 Order of requests. A unit that is shared serves requests in the order in which they were issued, in its first free
 cycles: nothing is polled. Instruction caches: a jump farther than the first one reaches costs a miss; other code is

@@ -122,3 +122,31 @@ def test_ldmatrix(matrices: int, cycles: float) -> None:
     name = {1: "LDSM.16.M88", 2: "LDSM.16.M88.2", 4: "LDSM.16.M88.4"}[matrices]
     result = run(f"[W0:S2] {name} R4, [R2]\n[WAIT0] IADD3 R2, R4, R4, R5", machine="a100", costs=cost)
     assert issue_cycles(result, 1) == [pytest.approx(cycles, rel=0.02)]
+
+
+@pytest.mark.parametrize(
+    ("machine", "text", "cycles"),
+    [
+        ("a100", "SHFL.BFLY PT, R2, R2, 0x1, 0x1f", 25),
+        ("a6000", "VOTE.ANY R2, PT, P0", 16),
+        ("a6000", "REDUX.SUM R2, R4", 42),
+        ("a100", "MUFU.EX2 R2, R2", 14),
+    ],
+)
+def test_latency_of_what_signals_a_scoreboard(machine: str, text: str, cycles: int) -> None:
+    result = run(f"[W0:S2] {text}\n[WAIT0] IADD3 R4, R2, R3, RZ", machine=machine)
+    assert issue_cycles(result, 1) == [cycles]
+    assert result.stalls["short_scoreboard"][1] == cycles - 2
+
+
+def test_fences_by_scope() -> None:
+    near, far = (run(f"MEMBAR.SC.{scope}\nNOP", machine="a100") for scope in ("CTA", "GPU"))
+    assert (issue_cycles(near, 1), issue_cycles(far, 1)) == ([20], [764])
+    assert far.stalls["membar"][0] == 763
+
+
+def test_rate_of_atomics() -> None:
+    """A public survey of B200: 356 lanes a cycle on 148 SMs."""
+    cost = {0: MemoryCost("global", "reduce", 4, wavefronts=1, sectors=4)}
+    result = run("RED.E.ADD [R2.64], R4", [(loop(1000),)] * 8, machine="b200", costs=cost, extrapolate=False)
+    assert 8 * 1000 * 32 / result.cycles == pytest.approx(356 / 148, rel=0.05)
