@@ -20,6 +20,7 @@ from backends.compilers.triton_function import unwrap
 from backends.machines import load_machine
 from ir.diagnostics import Location, UserError
 from ir.loop import Kernel, Loop
+from ir.schedule import Schedule, Status
 
 COMPILE_LIMIT_S = 90.0
 # What lowering, checking and verifying may take beyond the solver's limit.
@@ -28,7 +29,10 @@ MARGIN_S = 30.0
 
 @dataclass(frozen=True)
 class LoopRecord:
-    """One innermost loop: a schedule's status, or `refused` with the rule, or `internal`."""
+    """One innermost loop: a schedule's status, or `refused` with the rule, or `internal`.
+
+    subtiles: copies made of the body, where the loop as it is has values larger than the machine's memories.
+    """
 
     loop: str
     status: str
@@ -38,6 +42,7 @@ class LoopRecord:
     ii_cycles: int | None = None
     lower_bound_cycles: int | None = None
     time_s: float = 0.0
+    subtiles: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ def _collect(receiver: Connection, process: Any, record: KernelRecord) -> Kernel
     if head is None:
         return replace(record, **_lost(process, COMPILE_LIMIT_S))
     loops: list[LoopRecord] = []
-    limit_s = record.limit_s + MARGIN_S
+    # A loop that is plainly infeasible is scheduled again in sub-tiles.
+    limit_s = 2 * record.limit_s + MARGIN_S
     while (message := _receive(receiver, limit_s)) != {}:
         if message is None:
             lost = _lost(process, limit_s)
@@ -203,6 +209,8 @@ def _schedule(kernel: Kernel, loop: Loop, machine: str, limit_s: float) -> LoopR
     started = time.perf_counter()
     try:
         found = twill.schedule(kernel, machine, loop=loop.name, time_limit_s=limit_s)
+        if found.status is Status.INFEASIBLE:
+            found = _in_subtiles(kernel, machine, loop, limit_s) or found
     except UserError as error:
         diagnostic = error.diagnostics[0]
         record = LoopRecord(loop.name, "refused", diagnostic.rule, f"{diagnostic.location}: {diagnostic.message}")
@@ -214,6 +222,17 @@ def _schedule(kernel: Kernel, loop: Loop, machine: str, limit_s: float) -> LoopR
         rule = "+".join(found.conflict.families) if found.conflict else ""
         record = LoopRecord(
             loop.name, str(found.status), rule, found.message, len(found.graph.ops), found.ii_cycles,
-            found.lower_bound_cycles,
+            found.lower_bound_cycles, subtiles=found.graph.subtiles,
         )  # fmt: skip
     return LoopRecord(**{**asdict(record), "time_s": round(time.perf_counter() - started, 3)})
+
+
+def _in_subtiles(kernel: Kernel, machine: str, loop: Loop, limit_s: float) -> Schedule | None:
+    """The best schedule of a loop split into sub-tiles, None where no split is legal or none helps."""
+    import twill
+
+    try:
+        found = twill.schedule(kernel, machine, loop=loop.name, subtile="auto", time_limit_s=limit_s)
+    except UserError:
+        return None
+    return found if found.found else None

@@ -59,7 +59,14 @@ def test_guesses_leave_options_out_first() -> None:
 
 def test_tiles_that_are_too_large_are_made_smaller() -> None:
     (loop,) = (record := measure(Source("example", "sum_square", kernel=corpus_example.sum_square), "h100", 10.0)).loops
-    assert record.guess == "small tiles" and loop.status == "optimal"
+    assert record.guess == "no options, small tiles" and loop.status == "optimal"
+
+
+def test_a_loop_that_is_infeasible_as_it_is_is_split() -> None:
+    """A 128 x 256 accumulator takes 256 registers of each thread of four warps."""
+    wide = next(source for source in sources(SHIPPED)[0] if source.name == "gemm_persistent/task:blackwell")
+    (loop,) = measure(wide, "h100", 10.0).loops
+    assert (loop.status, loop.subtiles) == ("optimal", 2)
 
 
 def test_a_guess_compiles_and_its_loop_is_scheduled() -> None:

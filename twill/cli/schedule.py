@@ -47,7 +47,7 @@ class SubtileType(click.ParamType[Any]):
 @click.option("--pins", metavar="FILE|triton", help="Groups, stages and order that are fixed (TOML).")
 @click.option("--solver", default="cpsat", show_default=True, help="cpsat, smt, ims (heuristic) or brute (tiny).")
 @click.option("--normalize", type=click.IntRange(min=1), metavar="SUM", help="Solve over small costs of this sum.")
-@click.option("--certify", is_flag=True, help="Re-prove every negative claim with the SMT solver.")
+@click.option("--certify", is_flag=True, help="Re-prove every negative claim with another solver.")
 @click.option("--time-limit", "time_limit_s", type=click.FloatRange(min=0.0), default=60.0, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Solver threads.")
 @click.option("--seed", type=int, default=0, show_default=True)
