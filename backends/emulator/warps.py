@@ -69,6 +69,8 @@ class Warps:
 
     def _taking_part(self, front: Front, members: Any, guard: Mask | None) -> Mask | None:
         active = front.active(guard)
+        if self.batch.observer is not None:
+            self.batch.observer.event(front, "warp.exchange", active)
         if active is None and isinstance(members, np.generic) and int(members) == 0xFFFFFFFF:
             return None
         found: Mask = warp.members(members, active)

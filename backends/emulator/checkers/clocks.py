@@ -37,13 +37,14 @@ class Clocks:
 
     `kinds`: those of KINDS that the kernel uses, in that order; `alive`: the threads that have not ended, as a mask
     (instances, 32). `barriers`: shared address of each mbarrier's column. `synced`: the moment, per lane, up to which
-    it knows what the others of its warp did.
+    it knows what the others of its warp did; `exchanged`: up to which it knows what they have read.
     """
 
     def __init__(self, instances: int, start: int, alive: Mask, kinds: tuple[str, ...] = KINDS) -> None:
         self.alive = alive
         self.lanes = LaneKnowledge()
         self.synced = np.zeros((instances, WARP_LANES), np.int32)
+        self.exchanged = np.zeros((instances, WARP_LANES), np.int32)
         self.instances = instances
         self.start = start
         self.kinds = kinds
@@ -132,6 +133,12 @@ class Clocks:
             for one, bits in zip(instance.tolist(), lanes.tolist(), strict=True):
                 self.lanes.meet(one, bits)
                 self._settle(one)
+
+    def exchange(self, instance: Array, lanes: Array, now: int) -> None:
+        """Lanes exchange values (`shfl`, `vote`...). That orders no memory, but a warp's loads before are issued before
+        its stores after, and do not see them."""
+        mask = (lanes[:, None] >> np.arange(WARP_LANES) & 1).astype(np.bool_)
+        self.exchanged[instance] = np.where(mask, now, self.exchanged[instance])
 
     def learn(self, instance: Array, lanes: Array, column: Array, time: Array | int) -> None:
         """Sets of lanes of each warp know an agent up to a time."""

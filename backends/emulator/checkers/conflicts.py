@@ -151,11 +151,11 @@ class Conflicts:
         self, rule: str, shadow: Shadow, who: Actors, cells: Array, epochs: Array, ordered: bool,
         matters: Matters | None = None,
     ) -> None:  # fmt: skip
-        late = self._unordered(epochs, who)
+        late = self._unordered(epochs, who, are_reads=rule == "write-after-read")
         if late.any():
             self._report(rule, shadow, who, cells, epochs, late, ordered, matters)
 
-    def _unordered(self, epochs: Array, who: Actors) -> Array:
+    def _unordered(self, epochs: Array, who: Actors, are_reads: bool = False) -> Array:
         """Which earlier accesses are not known to have happened before."""
         time, agent = epochs >> TIME_SHIFT, self._agent(epochs)
         instance = who.instance[:, None]
@@ -163,7 +163,7 @@ class Conflicts:
         own = agent == instance
         if own.any():
             other_lane = lane_of(epochs) != who.lane[:, None]
-            late |= own & other_lane & (time > self._synced(who)[:, None])
+            late |= own & other_lane & (time > self._synced(who, are_reads)[:, None])
         if self._is_in_order(who):
             late &= agent != who.agent[:, None]
         return late & ~self._known_apart(late, who, SEEN, agent, time)
@@ -186,9 +186,9 @@ class Conflicts:
         is_engine = who.is_async and agent < self.clocks.past
         return is_engine and bool(self.clocks.in_order[agent // self.clocks.instances])
 
-    def _synced(self, who: Actors) -> Array:
+    def _synced(self, who: Actors, are_reads: bool) -> Array:
         lane = np.minimum(who.lane, WARP_LANES - 1)
-        synced = self.clocks.synced
+        synced = np.maximum(self.clocks.synced, self.clocks.exchanged) if are_reads else self.clocks.synced
         return np.where(who.lane == ALL_LANES, synced[who.instance].min(axis=1), synced[who.instance, lane])
 
     def _agent(self, epochs: Array) -> Array:
@@ -235,7 +235,7 @@ class Conflicts:
         epochs = shadow.recent[cells]
         own = agent_of(epochs) == who.instance[:, None]
         if own.any():
-            late = own & self._unordered(epochs, who)
+            late = own & self._unordered(epochs, who, are_reads=True)
             if late.any():
                 self._report("write-after-read", shadow, who, cells, epochs, late, ordered)
 

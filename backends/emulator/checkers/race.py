@@ -44,6 +44,7 @@ _WAITS = {
     "bulk.wait_group": ("bulk", ("bulk-read", "bulk-write")),
     "bulk.wait_group.read": ("bulk", ("bulk-read",)),
 }
+_MEETINGS = ("bar.warp.sync", "warp.exchange")
 _COMMITS = {"cp.async.commit_group": "cp.async", "wgmma.commit_group": "wgmma", "bulk.commit_group": "bulk"}
 
 
@@ -212,8 +213,8 @@ class RaceChecker(Observer):
             self.clocks.learn(instance, bits, self.clocks.column("cp.async", instance), now)
         elif name == "cp.async.mbarrier.arrive":
             self._arrive_after_copies(front, mask, detail)
-        elif name == "bar.warp.sync":
-            self.clocks.meet(instance, bits, now)
+        elif name in _MEETINGS:
+            (self.clocks.meet if name == "bar.warp.sync" else self.clocks.exchange)(instance, bits, now)
         else:
             engine = self.tensor_cores if name.startswith("tcgen05") else self.engines
             engine.event(front, name, lanes, detail)

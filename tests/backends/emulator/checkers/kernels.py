@@ -480,4 +480,20 @@ END:
         threads=256,
         head=(".param .u64 b)", ".param .u64 b) .maxnreg 80"),
     ),
+    Example(
+        "a warp reads, exchanges, overwrites",
+        """
+@%p0 st.shared.b32 [smem], %r0;
+bar.warp.sync 0xffffffff;
+ld.shared.b32 %r5, [smem];
+shfl.sync.bfly.b32 %r6, %r5, 1, 31, 0xffffffff;
+mov.b32 %r7, 9;
+@%p0 st.shared.b32 [smem], %r7;
+""",
+        (
+            ("shfl.sync.bfly.b32 %r6, %r5, 1, 31, 0xffffffff;", "", "write-after-read"),
+            ("bar.warp.sync 0xffffffff;", "vote.sync.all.pred %p4, %p0, 0xffffffff;", "read-after-write"),
+        ),
+        threads=32,
+    ),
 )  # fmt: skip
