@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # What a kernel can be bound by; rules say which of these they aim at.
 LIMITERS = (
-    "dram", "l2", "l1", "shared", "fma", "alu", "fp64", "special", "tensor", "issue", "latency", "barrier", "occupancy", "atomics",
-    "launch",
+    "dram", "l2", "l1", "shared", "fma", "alu", "fp64", "special", "tensor", "issue", "latency", "barrier",
+    "occupancy", "atomics", "launch",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ class Unit:
     def extents(self, key: str) -> list[str]:
         """`launch.grid` or `launch.block` as texts of three expressions."""
         given = [str(e) for e in self.launch.get(key, [])]
-        return (given + ["1", "1", "1"])[:3]
+        return [*given, "1", "1", "1"][:3]
 
     def block(self) -> tuple[int, int, int] | None:
         """The threads of a CUDA block; None where they depend on the sizes."""

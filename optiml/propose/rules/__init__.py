@@ -9,7 +9,7 @@ from optiml.propose.protocol import Rule
 
 _MODULES = {
     "cuda": (
-        "launch_bounds", "unroll", "coalesce",
+        "coalesce", "shared_tiling", "register_tiling", "launch_bounds", "unroll",
     ),
     "triton": (),
 }  # fmt: skip

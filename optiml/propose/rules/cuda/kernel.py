@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from optiml.candidate import Candidate
 from optiml.cuda_source import Source, named, walk
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
+from optiml.propose.rules.cuda.inlining import inlined
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class CudaKernel:
     @staticmethod
     def of(unit: Unit) -> CudaKernel | None:
         """None where the file has no such function, or one that the grammar cannot read even with macros expanded."""
-        text = unit.candidate.source
-        for text in (text, expanded(text)):
+        original = unit.candidate.source
+        for text in (original, expanded(original)):
             source = Source.parse(text)
             function = _function(source, unit.entry)
             if function is not None and not function.has_error:
@@ -63,8 +64,10 @@ class CudaKernel:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every name in the file: a new one must not be among them."""
-        return frozenset(self.source.of(n) for n in walk(self.source.root) if n.type.endswith("identifier"))
+        """Every name in the kernel, and every macro: a new name must not be among them."""
+        macros = (n.child_by_field_name("name") for n in walk(self.source.root, "preproc_def"))
+        used = (n for n in walk(self.function) if n.type.endswith("identifier"))
+        return frozenset(self.source.of(n) for n in (*macros, *used))
 
     @property
     def top(self) -> Node:
@@ -80,7 +83,7 @@ class CudaKernel:
         return {p.name: p for p in self.parameters if p.is_pointer}
 
     def fresh(self, name: str) -> str:
-        """The name, or the name with a number, such that nothing else in the file is called so."""
+        """The name, or the name with a number, such that nothing else in the kernel is called so."""
         candidates = (name, *(f"{name}_{i}" for i in range(2, 100)))
         return next(c for c in candidates if c not in self.names)
 
@@ -102,8 +105,16 @@ class CudaRule:
     find: Callable[[CudaKernel], Iterator[Rewrite]]
 
     def rewrites(self, unit: Unit) -> Iterator[Edit]:
-        """Each place and parameter where the precondition holds."""
-        kernel = CudaKernel.of(unit) if unit.candidate.language == "cuda" else None
+        """Each place and parameter where the precondition holds; where it does nowhere, those after inlining."""
+        if unit.candidate.language != "cuda":
+            return
+        text = unit.candidate.source
+        forms = dict.fromkeys((text, inlined(expanded(text), unit.entry)))
+        found = (list(self._edits(unit, form)) for form in forms)
+        yield from next((edits for edits in found if edits), [])
+
+    def _edits(self, unit: Unit, text: str) -> Iterator[Edit]:
+        kernel = CudaKernel.of(replace(unit, candidate=replace(unit.candidate, source=text)))
         for rewrite in self.find(kernel) if kernel is not None else ():
             result = Candidate("cuda", rewrite.text, {**unit.candidate.overrides, **rewrite.overrides})
             if result.key != unit.candidate.key and _parses(rewrite.text, unit.entry):
