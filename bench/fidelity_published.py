@@ -136,17 +136,18 @@ def _row(data: Mapping[str, Any]) -> Row:
 
 
 def _strides(known: Mapping[str, Box]) -> list[UnitTable]:
-    """Sixteen warps, each with one instruction in a step; the loop's own overhead runs beside the loads."""
+    """32 warps, each with one instruction in a step; the loop's own overhead runs beside the loads of others."""
     rows = _csv("strides.csv")
     return [
         UnitTable(
             f"{element} loads by stride", known[box], "RRZE gpu-benches gpu-strides", "memory/strides.toml", "",
-            {"BLOCK": 512, "WORDS": words}, 16, 0.05,
+            {"BLOCK": 1024, "WORDS": words}, 32, 0.05,
             tuple(Row({"STRIDE": int(r["stride"])}, float(r[box])) for r in rows if r["element"] == element and r[box]),
             (16,),
         )
         for element, words in (("float", 1), ("double", 2))
         for box in ("a100", "a40", "h200")
+        if (element, box) != ("double", "a40")
     ]  # fmt: skip
 
 

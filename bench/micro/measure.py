@@ -53,7 +53,7 @@ def _measured(probe: Probe, timer: Timer, rates: Mapping[str, float]) -> Measure
         broken = list(claim_faults(probe, timer.architecture))
         if broken:
             return Measurement(probe.parameter, probe.name, failure=broken[0])
-        costs = _costs(probe, timer)
+        costs = _costs(probe, timer, int(rates.get("sm_count", 1)))
     except UserError as error:
         return Measurement(probe.parameter, probe.name, failure=str(error))
     if min(cost for _, cost in costs) <= 0:
@@ -62,8 +62,8 @@ def _measured(probe: Probe, timer: Timer, rates: Mapping[str, float]) -> Measure
     return Measurement(probe.parameter, probe.name, value, tuple(cost for _, cost in costs))
 
 
-def _costs(probe: Probe, timer: Timer) -> Costs:
-    tasks = probe.tasks()
+def _costs(probe: Probe, timer: Timer, sm_count: int) -> Costs:
+    tasks = probe.tasks(sm_count)
     times = {
         (point, unroll, repeats): timer.cycles(task, {**sizes, "REPEATS": repeats})
         for (point, unroll), (task, sizes) in tasks.items()

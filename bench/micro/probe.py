@@ -32,9 +32,9 @@ def per_cycle(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     return probe.work / costs[0][1]
 
 
-def per_cycle_and_sm(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
-    """The same for steps that all SMs take together."""
-    return probe.work / costs[0][1] / rates["sm_count"]
+def per_cycle_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The same over all SMs, where `work` is what one of them does."""
+    return per_cycle(probe, costs, rates) * rates["sm_count"]
 
 
 def intercept(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
@@ -60,7 +60,7 @@ class Probe:
     cost of a step is wanted, each a change of constants; axis and unit: what of a point is the x of a line. work: what
     one step does, in the parameter's unit. shift: cycles to add, for a reason that `note` states. unrolls, repeats: the
     lengths that are compared; a kernel without UNROLL has one unroll of 0, and one that is timed whole one repeat.
-    claim: what its machine code must have.
+    ctas_per_sm: the grid, where all SMs work. claim: what its machine code must have.
     """
 
     parameter: str
@@ -74,6 +74,7 @@ class Probe:
     work: float = 1.0
     shift: float = 0.0
     note: str = ""
+    ctas_per_sm: int = 0
     unrolls: tuple[int, ...] = (32, 64)
     repeats: tuple[int, ...] = (8, 24)
     claim: Claim | None = None
@@ -90,13 +91,14 @@ class Probe:
         named = self.architectures or load(self.task, "").targets
         return architecture in named
 
-    def tasks(self) -> dict[tuple[int, int], tuple[Task, Sizes]]:
-        """(point of the sweep, UNROLL) -> the task and its sizes without REPEATS."""
+    def tasks(self, sm_count: int = 1) -> dict[tuple[int, int], tuple[Task, Sizes]]:
+        """(point of the sweep, UNROLL) -> the task and its sizes without REPEATS, on a machine of so many SMs."""
         task = load(self.task, self.variant)
         found = {}
+        grid = {"CTAS": self.ctas_per_sm * sm_count} if self.ctas_per_sm else {}
         for number, point in enumerate(self.sweep):
             for unroll in self.unrolls:
-                changes = {**self.constants, **point, **({"UNROLL": unroll} if unroll else {})}
+                changes = {**grid, **self.constants, **point, **({"UNROLL": unroll} if unroll else {})}
                 sizes = {k: v for k, v in task.sizes["report"][0].items() if k != "REPEATS"}
                 sizes |= {k: v for k, v in changes.items() if k in sizes}
                 constants = {k: v for k, v in changes.items() if k in task.constants}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.micro.claims import Claim
-from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_and_sm, slope, slope_ns
+from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_of_chip, slope, slope_ns
 
 # Threads that fill an SM's pipes: four warps on each sub-core, each with eight chains.
 _FULL = {"CHAINS": 8, "BLOCK": 512}
@@ -78,8 +78,8 @@ _MEMORY = (
         claim=Claim(r"LDG\.E"), note="one warp alone",
     ),
     Probe(
-        "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 512}, unrolls=(8, 16),
-        repeats=(4, 12), work=16, claim=Claim(r"LDG\.E"), note="16 warps together",
+        "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024}, unrolls=(8, 16),
+        repeats=(4, 12), work=32, claim=Claim(r"LDG\.E"), note="32 warps together",
     ),
     Probe("ldmatrix_latency_cycles", "matrix/ldmatrix.toml", claim=Claim(r"LDSM\.16\.M88\.4", chained=True)),
 )  # fmt: skip
@@ -128,11 +128,11 @@ _CHIP = (
         axis="CTAS", unrolls=(0,), repeats=(1,), note="blocks of one warp that do nothing",
     ),
     Probe(
-        "atomics_per_cycle", "chip/atomics.toml", per_cycle_and_sm, "", {"CTAS": 432}, work=432 * 256 * 16,
+        "atomics_per_cycle", "chip/atomics.toml", per_cycle, ctas_per_sm=4, work=4 * 256 * 16,
         unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),
     ),
     Probe(
-        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle, "", {"CTAS": 864}, work=864 * 256 * 8 * 16,
+        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle_of_chip, ctas_per_sm=6, work=6 * 256 * 8 * 16,
         unrolls=(8,), repeats=(4, 12), claim=Claim(r"LDG\.E\.128"),
     ),
 )  # fmt: skip
