@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backends.model.chip import ChipTime, Work
 from backends.model.parameters import SUB_CORES, SmParameters
@@ -23,12 +23,14 @@ class Limits:
     """busy: unit -> share of the time that it was busy or its rate was used, largest first.
 
     limiter: the busiest unit if it is full, `launch` if the launch takes longer than the work, else `latency`.
-    stall: the state in which warps spent most of their time, by Nsight Compute's names.
+    stall: the state in which warps spent most of their time, by Nsight Compute's names. cycles: unit -> cycles that its
+    work of the whole launch takes on the busiest SM.
     """
 
     busy: Mapping[str, float]
     limiter: str
     stall: str
+    cycles: Mapping[str, float] = field(default_factory=dict)
 
 
 def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
@@ -36,11 +38,11 @@ def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
     shares = sorted(_busy(work, time, parameters).items(), key=lambda item: -item[1])
     # The busiest SM may use a little more than its even share of L2 and DRAM.
     busy = {name: min(share, 1.0) for name, share in shares}
+    cycles = {name: share * time.cycles for name, share in shares}
     stall = next(iter(time.sm.stall_cycles()), "")
-    if time.launch_cycles > time.cycles:
-        return Limits(busy, _LAUNCH, stall)
-    name, share = next(iter(busy.items()))
-    return Limits(busy, name if share >= FULL_SHARE else _LATENCY, stall)
+    name, share = shares[0]
+    limiter = _LAUNCH if time.launch_cycles > time.cycles else name if share >= FULL_SHARE else _LATENCY
+    return Limits(busy, limiter, stall, cycles)
 
 
 def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, float]:

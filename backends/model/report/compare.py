@@ -82,8 +82,8 @@ def _ratio(first: Report, second: Report) -> Interval:
 
 
 def _held_us(unit: str) -> Callable[[Report], float]:
-    """Time for which the busiest SM's unit is busy."""
-    return lambda r: r.modelled.limits.busy.get(unit, 0.0) * r.modelled.time.cycles / r.modelled.clock_mhz
+    """Time that a unit's work takes on the busiest SM."""
+    return lambda r: r.modelled.limits.cycles.get(unit, 0.0) / r.modelled.clock_mhz
 
 
 def _metric(name: str) -> Callable[[Report], float]:
@@ -112,7 +112,7 @@ def _changes(first: Report, second: Report) -> Iterator[Change]:
         yield Change(name, unit, value(first), value(second), more_is)
     for unit in dict.fromkeys([*first.modelled.limits.busy, *second.modelled.limits.busy]):
         held = _held_us(unit)
-        yield Change(f"{unit} busy", "us", held(first), held(second))
+        yield Change(f"{unit} work", "us", held(first), held(second))
 
 
 def _reasons(first: Report, second: Report, changes: tuple[Change, ...], second_wins: bool) -> Iterator[str]:
@@ -123,9 +123,9 @@ def _reasons(first: Report, second: Report, changes: tuple[Change, ...], second_
         f"{faster.modelled.kernel} by {faster.modelled.limits.limiter} and in {faster.modelled.limits.stall}"
     )
     named = {c.name: c for c in changes}
-    if f"{limit} busy" in named:
-        yield _told(named[f"{limit} busy"], second_wins)
-    helpful = [c for c in changes if not c.name.endswith(" busy") and _helps(c, second_wins)]
+    if f"{limit} work" in named:
+        yield _told(named[f"{limit} work"], second_wins)
+    helpful = [c for c in changes if not c.name.endswith(" work") and _helps(c, second_wins)]
     helpful.sort(key=lambda c: -_size(c))
     yield from (_told(c, second_wins) for c in helpful[:_MOST_REASONS])
 
