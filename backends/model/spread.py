@@ -79,7 +79,7 @@ def spread(ends: Iterator[tuple[float, float]]) -> tuple[float, float]:
     """(smallest, largest) factor on a number, given those of each group that errs by itself at its two ends.
 
     >>> [round(x, 3) for x in spread(iter([(1.03, 0.96), (1.04, 0.97)]))]
-    [0.951, 1.051]
+    [0.95, 1.05]
     """
     slower = faster = 0.0
     for pair in ends:

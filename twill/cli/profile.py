@@ -33,6 +33,15 @@ _REFUSED = {
 }
 
 
+def _list_metrics(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from backends.model.report.metrics import metric_table
+
+    click.echo(metric_table(), nl=False)
+    ctx.exit()
+
+
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="TASK[:VARIANT] [OTHER[:VARIANT]]")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="A variant of TASK; two of them compare.")
@@ -43,6 +52,11 @@ _REFUSED = {
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="One page with everything.")
 @click.option("--trace", "trace_file", type=click.Path(path_type=Path), metavar="FILE", help="Perfetto trace of an SM.")
 @click.option("--lines", "with_lines", is_flag=True, help="What each source line executes, moves and waits for.")
+@click.option("--metrics", "with_metrics", is_flag=True, help="Every metric by Nsight Compute's name.")
+@click.option(
+    "--list-metrics", is_flag=True, is_eager=True, expose_value=False, callback=_list_metrics,
+    help="Which metrics are modelled, as a table in Markdown.",
+)  # fmt: skip
 @click.option("--no-interval", is_flag=True, help="Without the spread of the machine's parameters; quicker.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of inputs and of samples.")
 @click.option("--time-passes", is_flag=True, help="Seconds of each stage, on stderr.")
@@ -176,7 +190,8 @@ def _shown(reports: list[Report], as_json: bool, flags: Mapping[str, Any]) -> in
     if as_json:
         click.echo(to_text(profile_document(reports, with_lines)), nl=False)
     else:
-        click.echo("\n".join(profile_text(report, with_lines) for report in reports), nl=False)
+        texts = [profile_text(report, with_lines, flags["with_metrics"]) for report in reports]
+        click.echo("\n".join(texts), nl=False)
     return ExitCode.SUCCESS
 
 

@@ -265,3 +265,10 @@ _MODELLED: tuple[Metric, ...] = tuple(
     for metric in family()
 )  # fmt: skip
 METRICS: tuple[Metric, ...] = (*_MODELLED, *_absent(m.name for m in _MODELLED))
+
+
+def metric_table() -> str:
+    """All metrics as a table in Markdown: what each says, and how it differs from Nsight Compute's."""
+    rows = [("name", "unit", "modelled", "what", "not quite the same"), ("---",) * 5]
+    rows += [(f"`{m.name}`", m.unit, "yes" if m.is_modelled else "null", m.text, m.differs) for m in METRICS]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

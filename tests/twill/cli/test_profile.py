@@ -59,6 +59,14 @@ def test_json_is_alone_on_stdout_and_stable(profile: Runner) -> None:
     assert document["profiles"][0]["lines"]
 
 
+def test_metrics(profile: Runner) -> None:
+    run = profile(TRANSPOSE, *SMALL, "--metrics", "-q")
+    assert "  l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum " in run.stdout and " 8,192 request" in run.stdout
+    listed = profile("--list-metrics")
+    assert listed.returncode == 0
+    assert "| `smsp__thread_inst_executed.sum` | inst | null |" in listed.stdout
+
+
 def test_sizes_of_ones_own(profile: Runner) -> None:
     run = profile(TRANSPOSE, "-t", "sm_86", "--size", "ROWS=1024,COLS=256", "--no-interval", "--json", "-q")
     (found,) = json.loads(run.stdout)["profiles"]

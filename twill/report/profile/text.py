@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.model.modelled import Modelled
 from backends.model.report.lines import SourceLine
+from backends.model.report.metrics import METRICS
 from backends.model.report.report import Report
 from ir.diagnostics import Location
 from twill.report.table import console_for, grid
@@ -22,7 +23,7 @@ _US_PER = ((1e6, "s"), (1e3, "ms"), (1.0, "us"))
 _CLASSES = {"plain": "plain kernels", "tensor": "tensor-core kernels", "asynchronous": "asynchronous kernels"}
 
 
-def profile_text(report: Report, with_lines: bool = False) -> str:
+def profile_text(report: Report, with_lines: bool = False, with_metrics: bool = False) -> str:
     """The report as text; every time in it is called modelled."""
     text = StringIO()
     console = console_for(text)
@@ -30,6 +31,8 @@ def profile_text(report: Report, with_lines: bool = False) -> str:
         for item in part:
             console.print(item, markup=False, highlight=False, soft_wrap=isinstance(item, str))
     for line in (*_advice(report), *_notes(report)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in _metrics(report) if with_metrics else ():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
@@ -122,6 +125,13 @@ def _cells(line: SourceLine) -> tuple[str, ...]:
         number(line.sectors_per_request), number(line.ideal_sectors_per_request), number(line.shared_wavefronts),
         number(line.shared_wavefronts_ideal), f"{line.stall_share:.1%}", line.stall or "", (line.text or "").strip(),
     )  # fmt: skip
+
+
+def _metrics(report: Report) -> Iterator[str]:
+    yield "\nMetrics (modelled; null: not modelled, or a ratio of nothing)"
+    for metric in METRICS:
+        value = report.metrics[metric.name]
+        yield f"  {metric.name:74} {'null' if value is None else f'{value:,.6g}':>18} {metric.unit}".rstrip()
 
 
 def _spaced(table: Table | None) -> Iterable[str | Table]:
