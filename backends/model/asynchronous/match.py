@@ -22,6 +22,10 @@ _COPIES = ("UTMALDG", "UBLKCP")
 _MATRICES = ("UTCHMMA", "UTCIMMA", "UTCQMMA", "UTCOMMA", "UTCMXQMMA")
 
 
+# Of an instruction that no warp executes.
+_IDLE = BarrierUse("idle", jump=0, offsets={})
+
+
 @dataclass(frozen=True)
 class Asynchronous:
     """What the simulation has to be told of a launch, by index of the machine instruction; notes say what is missing.
@@ -95,16 +99,21 @@ class _Matcher:
         for instruction in self.function.instructions:
             kind, line = _kind(instruction), self.line(instruction)
             use = self.found.barriers.get((kind, line)) if kind and line is not None else None
-            if use is not None:
+            if line in self.found.idle:
+                known[instruction.index] = _IDLE
+            elif use is not None:
                 known[instruction.index] = replace(use, retries=True) if self._retries(instruction) else use
         return known
 
     def _line(self, instruction: Instruction) -> int | None:
         line, kind = instruction.ptx_line, _kind(instruction)
-        if line is None or kind != WAIT or (WAIT, line) in self.found.barriers:
+        if line is None or kind != WAIT or self._is_known(line):
             return line
-        again = {i.ptx_line for i in self._following(instruction) if (WAIT, i.ptx_line) in self.found.barriers}
+        again = {i.ptx_line for i in self._following(instruction) if self._is_known(i.ptx_line)}
         return again.pop() if len(again) == 1 else line
+
+    def _is_known(self, line: int | None) -> bool:
+        return line in self.found.idle or (WAIT, line) in self.found.barriers
 
     def _following(self, instruction: Instruction) -> Iterator[Instruction]:
         """The same question in the blocks that may come next."""

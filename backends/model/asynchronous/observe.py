@@ -42,7 +42,7 @@ def observe(launch: Launch, cta: int = 0, time_limit_s: float = TIME_LIMIT_S) ->
     joined = {site: frozenset(warps) for site, warps in watch.joined.items()}
     late = tuple(i for block in sorted(watch.ways.late()) for i in program.blocks[block])
     acts, completed, remote = tuple(watch.acts), tuple(watch.completed), tuple(sorted(watch.remote))
-    return Observed(sites, acts, completed, watch.executions, joined, late, shapes, remote, stopped)
+    return Observed(sites, acts, completed, watch.executions, watch.touching, joined, late, shapes, remote, stopped)
 
 
 def _run(launch: Launch, ctas: list[int], rank: int, time_limit_s: float) -> tuple[Watch, str]:

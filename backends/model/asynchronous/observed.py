@@ -44,17 +44,18 @@ class Completed:
 class Observed:
     """One CTA's acts in order.
 
-    executions: warp -> (site, turn) of each execution of a site that touches mbarriers, in order, guarded off or not,
-    without those that asked in vain. joined: site of a named barrier -> warps that came to it. late: sites that a warp
-    passed by in the first turns of a loop, and came to in all later ones. shapes: site of a tcgen05.mma -> its shapes.
-    remote: sites that touched barriers of other CTAs, or were touched from there. stopped: the rule by which the run
-    was cut off, "" where the CTA ended.
+    touching: sites that touch mbarriers. executions: warp -> (site, turn) of each execution of one of them, in order,
+    guarded off or not, without those that asked in vain. joined: site of a named barrier -> warps that came to it.
+    late: sites that a warp passed by in the first turns of a loop, and came to in all later ones. shapes: site of a
+    tcgen05.mma -> its shapes. remote: sites that touched barriers of other CTAs, or were touched from there. stopped:
+    the rule by which the run was cut off, "" where the CTA ended.
     """
 
     sites: tuple[Site, ...]
     acts: tuple[Act, ...]
     completed: tuple[Completed, ...]
     executions: Mapping[int, tuple[tuple[int, int], ...]]
+    touching: tuple[int, ...]
     joined: Mapping[int, frozenset[int]]
     late: tuple[int, ...]
     shapes: Mapping[int, tuple[TensorShape, ...]]

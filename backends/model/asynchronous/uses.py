@@ -20,10 +20,12 @@ Key = tuple[str, int]
 class Uses:
     """Barriers and matrix shapes by PTX; notes say what could not be told, and was left out.
 
+    idle: lines of instructions that were never executed.
     joined: line of a named barrier -> warps that come to it. late: lines that warps pass by in first turns of a loop.
     """
 
     barriers: Mapping[Key, BarrierUse]
+    idle: frozenset[int]
     joined: Mapping[int, frozenset[int]]
     late: frozenset[int]
     shapes: Mapping[int, TensorShape]
@@ -42,7 +44,7 @@ def uses(observed: Observed) -> Uses:
             barriers |= found
     shapes, varied = _shapes(observed)
     late = frozenset(line for site in observed.late if (line := observed.line(site)) is not None)
-    return Uses(barriers, _joined(observed), late, shapes, (*notes, *varied))
+    return Uses(barriers, _idle(observed), _joined(observed), late, shapes, (*notes, *varied))
 
 
 class _Ring:
@@ -126,6 +128,13 @@ class _Ring:
     def _note(self, rule: str, message: str, act: Act) -> Diagnostic:
         remedy = "waits for it are taken to be over"
         return Diagnostic(rule, message, self.observed.sites[act.site].location, remedy)
+
+
+def _idle(observed: Observed) -> frozenset[int]:
+    """Nothing of a CTA that was not seen to its end."""
+    acted = {observed.line(act.site) for act in observed.acts} | {observed.line(site) for site in observed.remote}
+    lines = {observed.line(site) for site in observed.touching} - acted if not observed.stopped else ()
+    return frozenset(line for line in lines if line is not None)
 
 
 def _joined(observed: Observed) -> dict[int, frozenset[int]]:

@@ -18,7 +18,8 @@ _ATOMICS = ("ATOM", "ATOMG", "ATOMS", "RED", "REDG", "REDAS")
 _MMA = ("HMMA", "IMMA", "DMMA", "BMMA", "QMMA", "OMMA")
 _WGMMA = ("HGMMA", "IGMMA", "QGMMA", "BGMMA")
 _TCGEN05 = ("UTCHMMA", "UTCQMMA", "UTCIMMA", "UTCOMMA", "LDTM", "STTM", "UTCCP")
-# First part of a PTX opcode -> machine opcodes that stand for it, and how much a deviation from its count weighs.
+# First part of a PTX opcode, or the first two -> machine opcodes that stand for it, and how much a deviation from its
+# count weighs.
 # The assembler contracts `mul` and `add`, and moves and merges arithmetic more freely than memory operations.
 _FIRM, _LOOSE = 8, 1
 ANCHORS: Mapping[str, tuple[tuple[str, ...], int]] = {
@@ -30,6 +31,7 @@ ANCHORS: Mapping[str, tuple[tuple[str, ...], int]] = {
     "ldmatrix": (("LDSM",), _FIRM),
     "stmatrix": (("STSM",), _FIRM),
     "cp": (("LDGSTS", "UTMALDG", "UTMASTG", "UTMAREDG", "UBLKCP", "UBLKRED"), _FIRM),
+    "mbarrier.arrive": (("SYNCS",), _FIRM),
     "bar": (("BAR", "UBAR"), _FIRM),
     "barrier": (("BAR", "UBAR"), _FIRM),
     "shfl": (("SHFL",), _FIRM),
@@ -71,8 +73,10 @@ def kept_opcodes(ptx_opcode: str) -> tuple[str, ...]:
 
 
 def _base(ptx_opcode: str) -> str:
-    """The first part, whether or not a guard comes before it."""
-    return ptx_opcode.rpartition(" ")[2].partition(".")[0]
+    """The first parts by which it is looked up, whether or not a guard comes before it."""
+    parts = ptx_opcode.rpartition(" ")[2].split(".")
+    first_two = ".".join(parts[:2])
+    return first_two if first_two in ANCHORS else parts[0]
 
 
 def anchors(function: Function, opcodes: Mapping[int, str], counts: Mapping[int, int]) -> list[Anchor]:
