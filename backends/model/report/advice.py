@@ -16,6 +16,8 @@ from ir.machine import Machine
 _SHARE = 0.1
 _LOW_OCCUPANCY = 0.5
 _LOW_ISSUE = 0.4
+# A unit that is so busy gains nothing from more warps.
+_FULL = 0.8
 _LONG_LAUNCH = 0.3
 _LONG_TAIL = 0.1
 _REFETCHED = 1.3
@@ -177,7 +179,8 @@ def _more(e: Evidence, smaller: Iterator[Footprint], resource: str) -> tuple[Foo
     """The largest footprint with which an SM holds more CTAs, where more warps may help and this resource is short."""
     held = occupancy(e.footprint, e.machine)
     # More warps hide latencies; they do not help a unit that is full.
-    if held.limiter != resource or held.share >= _LOW_OCCUPANCY or e.limiter not in ("latency", "issue"):
+    is_full = max(e.busy.values(), default=0.0) >= _FULL
+    if held.limiter != resource or held.share >= _LOW_OCCUPANCY or is_full:
         return None
     for footprint in smaller:
         ctas = occupancy(footprint, e.machine).ctas

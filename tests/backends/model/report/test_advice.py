@@ -119,6 +119,12 @@ def test_the_number_that_lifts_occupancy_is_the_largest_that_does(name: str):
     assert ctas == [changes["resident"] + 1, changes["resident"]]
 
 
+def test_more_warps_do_not_help_a_unit_that_is_full():
+    changes, _other, _words = CASES["occupancy-registers"]
+    full = replace(WELL, **changes, busy={"fma": 0.81, "issue": 0.5}, limiter="fma")
+    assert "occupancy-registers" not in [d.rule for d in advice(full)]
+
+
 def test_the_place_goes_with_the_finding():
     (found,) = [d for d in advice(replace(WELL, **CASES["bank-conflicts"][0])) if d.rule == "bank-conflicts"]
     assert found.location == LINE.location
