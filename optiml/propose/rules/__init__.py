@@ -9,7 +9,8 @@ from optiml.propose.protocol import Rule
 
 _MODULES = {
     "cuda": (
-        "coalesce", "shared_tiling", "register_tiling", "launch_bounds", "unroll",
+        "coalesce", "shared_tiling", "register_tiling", "vectorise_fill", "pad_shared", "swizzle_shared", "transpose_tile",
+        "warp_per_row", "vectorise_loop", "launch_bounds", "unroll",
     ),
     "triton": (),
 }  # fmt: skip

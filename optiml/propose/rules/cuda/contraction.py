@@ -146,9 +146,7 @@ def _mentions(text: str, name: str) -> bool:
 
 def _flat(node: Node) -> list[Node]:
     """Statements, those of blocks within blocks too: no name is declared twice in what rules see."""
-    return [
-        x for n in statements(node) for x in (_flat(n) if n.type == "compound_statement" and n != node else [n])
-    ]
+    return [x for n in statements(node) for x in (_flat(n) if n.type == "compound_statement" and n != node else [n])]
 
 
 def _axes(kernel: CudaKernel, before: list[Node], guard: Node) -> tuple[Axis, Axis] | None:
@@ -173,9 +171,7 @@ def _axes(kernel: CudaKernel, before: list[Node], guard: Node) -> tuple[Axis, Ax
     return found[0], found[1]
 
 
-def _factors(
-    kernel: CudaKernel, loop: Loop, total: str, axes: tuple[Axis, Axis]
-) -> tuple[Factor, Factor] | None:
+def _factors(kernel: CudaKernel, loop: Loop, total: str, axes: tuple[Axis, Axis]) -> tuple[Factor, Factor] | None:
     """The factors of `sum += x * y`, that of the first axis first; a swapped pair is put in order."""
     source, body = kernel.source, statements(loop.body)
     update = assignment(source, body[0]) if len(body) == 1 else None
@@ -214,5 +210,3 @@ def substituted(text: str, names: dict[str, str]) -> str:
     'a[row * k + (start + j)]'
     """
     return re.sub(r"(?<![\w.])[A-Za-z_]\w*", lambda m: names.get(m[0], m[0]), text)
-
-

@@ -11,7 +11,15 @@ from optiml.cuda_source import Source, above, named, walk
 from optiml.propose.rules.cuda.loops import written
 
 _LIMIT = 40
-_ATOMS = ("identifier", "number_literal", "field_expression", "subscript_expression", "call_expression", "true", "false")
+_ATOMS = (
+    "identifier",
+    "number_literal",
+    "field_expression",
+    "subscript_expression",
+    "call_expression",
+    "true",
+    "false",
+)
 # What may stand between a call and its statement, if statements are put before it: nothing that skips or repeats it.
 _CONDITIONAL = ("conditional_expression", "lambda_expression", "condition_clause")
 

@@ -82,6 +82,27 @@ class CudaKernel:
         """The pointer parameters by name."""
         return {p.name: p for p in self.parameters if p.is_pointer}
 
+    def constant(self, text: str) -> int | None:
+        """The value of a literal, of a `constexpr int` of the file, or of a constant among the template arguments."""
+        if text.isdigit():
+            return int(text)
+        value = re.search(rf"\bconstexpr\s+int\s[^;]*?\b{text}\s*=\s*(\d+)\s*[,;]", self.source.text)
+        if value is not None:
+            return int(value[1])
+        given = self.unit.constants.get(self.template.get(text, ""))
+        return given if isinstance(given, int) else None
+
+    @cached_property
+    def template(self) -> dict[str, str]:
+        """Template parameter -> what the task's entry gives for it."""
+        given = str(self.unit.settings["entry"]).partition("<")[2].rstrip(">").split(",")
+        around = self.function.parent
+        names = list(walk(around, "parameter_declaration", "type_parameter_declaration")) if around is not None else []
+        if around is None or around.type != "template_declaration":
+            return {}
+        texts = (self.source.of(n).split()[-1] for n in names if n.parent == around.child_by_field_name("parameters"))
+        return dict(zip(texts, (g.strip() for g in given), strict=False))
+
     def fresh(self, name: str) -> str:
         """The name, or the name with a number, such that nothing else in the kernel is called so."""
         candidates = (name, *(f"{name}_{i}" for i in range(2, 100)))

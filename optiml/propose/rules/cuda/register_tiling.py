@@ -17,8 +17,8 @@ beyond the matrices is 0, so that any size is right.
 ... }''', "in:a in:b out:c m n k", launch_block=[16, 16])
 __global__ void f(const float* a, const float* b, float* c, int m, int n, int k) {
     constexpr int BM = 128, BN = 128, BK = 8, TM = 8, TN = 8, THREADS = 256;
-    __shared__ float a_tile[BK][BM];
-    __shared__ float b_tile[BK][BN];
+    __shared__ __align__(16) float a_tile[BK][BM];
+    __shared__ __align__(16) float b_tile[BK][BN];
     int thread = threadIdx.x;
     int first_row = blockIdx.y * BM;
     int first_col = blockIdx.x * BN;
@@ -74,8 +74,8 @@ _LOCALS = (
 )  # fmt: skip
 _BODY = """\
 constexpr int {BM} = {bm}, {BN} = {bn}, {BK} = {bk}, {TM} = {tm}, {TN} = {tn}, {THREADS} = {threads};
-    __shared__ float {a_tile}[{BK}][{BM}];
-    __shared__ float {b_tile}[{BK}][{BN}];
+    __shared__ __align__(16) float {a_tile}[{BK}][{BM}];
+    __shared__ __align__(16) float {b_tile}[{BK}][{BN}];
     int {thread} = threadIdx.x;
     int {first_row} = blockIdx.y * {BM};
     int {first_col} = blockIdx.x * {BN};

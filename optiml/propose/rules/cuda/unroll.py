@@ -26,7 +26,7 @@ _FACTORS = (4, 8, 2, 16)
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
-    loops = [n for n in walk(kernel.source.root, "for_statement") if _is_plain(kernel, n)]
+    loops = [n for n in walk(kernel.body, "for_statement") if _is_plain(kernel, n)]
     for number, loop in enumerate(loops):
         indent = " " * loop.start_point.column
         for factor in _FACTORS:

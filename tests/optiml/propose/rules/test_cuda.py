@@ -10,9 +10,17 @@ from harness import Chain, applied, complaint, verified
 from optiml.propose.rules import rules_for
 
 CHAINS = {
+    "coalesce": Chain("sgemm", ("coalesce:xy",)),
+    "shared-tiling": Chain("sgemm", ("coalesce", "shared-tiling")),
+    "register-tiling": Chain("sgemm", ("coalesce", "shared-tiling", "register-tiling")),
+    "vectorise-fill": Chain("sgemm", ("coalesce", "register-tiling", "vectorise-fill")),
+    "pad-shared": Chain("transpose", ("transpose-tile", "pad-shared")),
+    "swizzle-shared": Chain("transpose", ("transpose-tile", "swizzle-shared")),
+    "transpose-tile": Chain("transpose", ("transpose-tile",)),
+    "warp-per-row": Chain("matvec", ("warp-per-row",)),
+    "vectorise-loop": Chain("softmax_cuda/naive", ("warp-per-row", "vectorise-loop")),
     "launch-bounds": Chain("sgemm", ("launch-bounds:1024",)),
     "unroll": Chain("sgemm", ("unroll:0=4",)),
-    "coalesce": Chain("sgemm", ("coalesce:xy",)),
 }
 
 
