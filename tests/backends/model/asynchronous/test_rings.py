@@ -137,6 +137,40 @@ def test_two_copies_of_a_slot_before_and_in_the_loop() -> None:
     assert [use.offsets for use in waits] == [{0: 0, 1: 0}] * 2
 
 
+# The first turn of a warp does without the wait that all later ones make.
+PING_PONG = r"""
+extern "C" __global__ void k(float* out, const char* in, int turns) {
+    __shared__ __align__(8) Barrier ping[1], pong[1];
+    if (threadIdx.x == 0) { init(ping, 1); init(pong, 1); }
+    __syncthreads();
+    float sum = threadIdx.x;
+#pragma unroll 1
+    for (int i = 0; i < turns; ++i) {
+        if (threadIdx.x < 32) {
+            if (i > 0) {
+                wait(pong, i - 1 & 1);
+#pragma unroll
+                for (int j = 0; j < 8; ++j) sum += __shfl_xor_sync(~0u, sum, 1);
+            }
+            if (threadIdx.x == 0) arrive(ping);
+        } else {
+            wait(ping, i & 1);
+            if (threadIdx.x == 32) arrive(pong);
+        }
+    }
+    out[threadIdx.x] = sum;
+}
+"""
+
+
+def test_first_turns_that_do_without_a_wait_come_first() -> None:
+    """Were another turn taken for the first, both warps would wait for ever."""
+    found, result, parameters = simulated(PING_PONG, "", 100)
+    assert not found.notes and found.late
+    # A turn is a hand-off there and one back.
+    assert result.cycles > 100 * 2 * parameters.cycles("mbarrier_handoff_cycles")
+
+
 # Which turns wait follows no rule.
 IRREGULAR = r"""
 extern "C" __global__ void k(float* out, const char* in, int turns) {
