@@ -1,0 +1,248 @@
+"""`optimize` and `resume`: a task to a verified faster kernel, with all evidence in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ir.diagnostics import ExitCode, Location, UserError, fail
+from ir.task import Task, load_task
+from optiml.candidate import candidate_of
+from optiml.evaluate.floors import floor_us
+from optiml.evaluate.job import Job, Limits, by_work
+from optiml.evaluate.judge import Judge
+from optiml.evaluate.pool import Evaluator, Pool
+from optiml.search.budget import Budget
+from optiml.search.driver import Driver, Searched, Told
+from optiml.search.finalists import Final, choose
+from optiml.search.protocol import Scored
+from optiml.search.space import RecordedSpace
+from optiml.search.strategies import STRATEGIES, make_strategy
+from optiml.store.store import Store
+from optiml.verdict import Metrics, Status, Verdict
+
+if TYPE_CHECKING:
+    from ir.machine import Machine
+    from optiml.propose.protocol import Proposer
+
+_PACKAGES = ("twill-optiml", "triton", "torch", "numpy", "tree-sitter-cuda", "cuda-bindings")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is: with the same settings it ends in the same winner.
+
+    task: the task file. target: machine name or file. width: evaluations under way at once, see search.driver.
+    all_sizes: time every report size during the search, else the first alone; finalists are always timed at all.
+    """
+
+    task: str
+    variant: str = ""
+    target: str = "a100"
+    proposer: str = "rules"
+    strategy: str = "mcts"
+    seed: int = 0
+    budget: Budget = field(default_factory=Budget)
+    width: int = 4
+    all_sizes: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """What is called as a run goes on: with a line about a stage, and with each step and the baseline's time."""
+
+    stage: Callable[[str], None] = lambda _line: None
+    step: Callable[[Told, Metrics], None] = lambda _told, _baseline: None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    settings: Settings
+    path: Path
+    searched: Searched
+    final: Final
+
+    @property
+    def speedup(self) -> float:
+        """The baseline's time over the winner's; 1 where there is no winner."""
+        winner, base = self.final.winner, self.final.baseline
+        return base.time_us / winner.time_us if winner else 1.0
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What the settings name, loaded."""
+
+    task: Task
+    machine: Machine
+    settings: Settings
+    digest: str = field(repr=False, default="")
+
+
+def optimize(
+    settings: Settings,
+    path: Path,
+    watcher: Watcher = Watcher(),
+    workers: int | None = None,
+    evaluator: Evaluator | None = None,
+) -> Result:
+    """Search from a task's own kernel, and keep all evidence in a new file at `path`.
+
+    Raises UserError: what loading the task raises; run-exists; bad-baseline where the kernel fails its own task.
+    """
+    ground = _ground(settings)
+    with Store.create(path) as store:
+        store.state({"settings": asdict(settings), "digest": ground.digest, "environment": _environment()})
+        return _run(ground, store, watcher, workers, evaluator)
+
+
+def resume(
+    path: Path, watcher: Watcher = Watcher(), workers: int | None = None, evaluator: Evaluator | None = None
+) -> Result:
+    """Go on with a run that was stopped at any moment; of a finished one, the result.
+
+    Raises UserError: no-run; task-changed where kernel, task file or reference are not those that the run began with.
+    """
+    with Store.open(path) as store:
+        facts = store.facts()
+        ground = _ground(settings_of(facts["settings"]))
+        if ground.digest != facts["digest"]:
+            place = Location(ground.settings.task)
+            raise fail("task-changed", "the task is not what it was when the run began", place, "begin another run")
+        return _run(ground, store, watcher, workers, evaluator)
+
+
+def settings_of(document: Mapping[str, Any]) -> Settings:
+    """The settings as a run's file has them."""
+    given = {"budget": Budget(**document["budget"]), "limits": Limits(**document["limits"])}
+    return Settings(**{**document, **given})
+
+
+def _ground(settings: Settings) -> _Ground:
+    from backends.machines import load_machine
+
+    task = load_task(settings.task)
+    task = task.variant(settings.variant) if settings.variant else task
+    if settings.strategy not in STRATEGIES:
+        raise fail("unknown-strategy", f"there is no strategy `{settings.strategy}`", remedy=", ".join(STRATEGIES))
+    for name in ("search", "report"):
+        if not task.sizes[name]:
+            raise fail("no-sizes", f"task {task.name} has no sizes `{name}`", task.document.place("sizes"))
+    machine = load_machine(settings.target)
+    texts = [p.read_bytes() for p in (task.document.path, task.source, task.reference_file)]
+    return _Ground(task, machine, settings, hashlib.sha256(b"\0".join(texts)).hexdigest())
+
+
+def _run(ground: _Ground, store: Store, watcher: Watcher, workers: int | None, evaluator: Evaluator | None) -> Result:
+    chosen = evaluator or Pool(workers, ground.task.language)
+    try:
+        return _Run(ground, store, watcher, chosen).result()
+    finally:
+        if evaluator is None:
+            chosen.close()
+
+
+@dataclass(frozen=True)
+class _Run:
+    ground: _Ground
+    store: Store
+    watcher: Watcher
+    evaluator: Evaluator
+
+    def result(self) -> Result:
+        """Baseline, search, finalists."""
+        settings = self.ground.settings
+        self.watcher.stage("evaluating the baseline")
+        baseline, metrics = self._baseline()
+        job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
+        judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
+        space = RecordedSpace(
+            self.ground.task, _proposer(settings.proposer), self.ground.machine.architecture, settings.seed, self.store
+        )
+        strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
+
+        def step(told: Told) -> None:
+            self.watcher.step(told, metrics)
+
+        driver = Driver(strategy, judge, metrics, settings.budget, self.store, settings.width, progress=step)
+        searched = driver.run()
+        final = self._final(baseline, searched, metrics)
+        winner = final.winner
+        self.store.state({"winner": winner.scored.key if winner else None, "ended": searched.ended})
+        return Result(settings, self.store.path, searched, final)
+
+    def _final(self, baseline: Scored, searched: Searched, metrics: Metrics) -> Final:
+        self.watcher.stage("examining the fastest again, with fresh inputs")
+        sizes = self.ground.task.sizes["report"]
+        job = replace(self._job(), profile=sizes, floors_us=self._floors(metrics, len(sizes)))
+        judge = Judge(self.evaluator, job, self.ground.settings.seed, self.store, "confirm")
+        return choose(baseline, [t.result for t in searched.told], judge, self.watcher.stage)
+
+    def _baseline(self) -> tuple[Scored, Metrics]:
+        candidate = candidate_of(self.ground.task)
+        judge = Judge(self.evaluator, self._job(), self.ground.settings.seed, self.store, "baseline")
+        verdict = judge.verdict(candidate)
+        if not verdict.is_ok or verdict.metrics is None:
+            raise _bad_baseline(self.ground.task, verdict)
+        return Scored(candidate, verdict, 0.0), verdict.metrics
+
+    def _job(self) -> Job:
+        settings, sizes = self.ground.settings, self.ground.task.sizes
+        return Job(
+            task=str(Path(self.ground.task.document.path).absolute()),
+            variant=settings.variant,
+            target=settings.target,
+            candidate=candidate_of(self.ground.task),
+            seed=settings.seed,
+            verify=by_work([*sizes["verify"], *sizes["search"]]),
+            profile=sizes["report"] if settings.all_sizes else sizes["report"][:1],
+            limits=settings.limits,
+        )
+
+    def _floors(self, baseline: Metrics, count: int) -> tuple[float, ...]:
+        """For the first sizes of the report; what the baseline touches is known of the first alone."""
+        touched = baseline.counters.get("unique_bytes")
+        sizes = self.ground.task.sizes["report"][:count]
+        needs = [touched if number == 0 else None for number in range(len(sizes))]
+        return tuple(floor_us(self.ground.task, s, self.ground.machine, n) for s, n in zip(sizes, needs, strict=True))
+
+
+def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
+    from ir.diagnostics import Diagnostic
+
+    message = f"the kernel does not pass its own task: {verdict.status} at {verdict.stage}\n{verdict.evidence}"
+    codes = {Status.TIMEOUT: ExitCode.TIME_LIMIT}
+    found = Diagnostic("bad-baseline", message, Location(str(task.source)), "see: twill run TASK")
+    return UserError(found, exit_code=codes.get(verdict.status, ExitCode.USAGE))
+
+
+def _proposer(name: str) -> Proposer:
+    from optiml.propose.from_rules import RulesProposer
+
+    makers = {"rules": RulesProposer}
+    if name not in makers:
+        raise fail("unknown-proposer", f"there is no proposer `{name}`", remedy=f"proposers: {', '.join(makers)}")
+    return makers[name]()
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""The `optiml` command, a module for each subcommand."""

@@ -1,0 +1,208 @@
+"""The cascade: write, compile, check limits, verify from small sizes to large, profile. The first failure ends it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.compilers.isolated import CompilerCrashError
+from backends.compilers.ptxas import CompileTimeoutError
+from backends.run.devices import DeviceOptions
+from backends.run.outcome import LIMITS, Outcome
+from backends.run.outcome import Status as RunStatus
+from ir.diagnostics import Diagnostic, ExitCode, UserError
+from ir.task import Sizes, Task, load_task
+from optiml.candidate import as_task
+from optiml.evaluate.compiling import compiled_at
+from optiml.evaluate.job import Job
+from optiml.evaluate.profiled import metrics_of
+from optiml.verdict import Metrics, SizeTime, Status, Verdict, failed
+
+if TYPE_CHECKING:
+    from backends.compilers.artifact import Compiled
+    from ir.machine import Machine
+
+# How a launch on the device ended -> the verdict. A device that lacks an instruction cannot vouch for the kernel.
+_OF_RUN = {
+    RunStatus.WRONG_RESULT: Status.WRONG_RESULT,
+    RunStatus.FINDINGS: Status.FINDINGS,
+    RunStatus.FAULT: Status.FAULT,
+    RunStatus.FAILED_COMPILE: Status.COMPILE_ERROR,
+    RunStatus.UNSUPPORTED: Status.REFUSED,
+    RunStatus.TIMEOUT: Status.TIMEOUT,
+    RunStatus.BUDGET_SPENT: Status.TIMEOUT,
+}
+# A modelled time may be this far below the floor, whose rates are rounded.
+_FLOOR_MARGIN = 0.95
+_EVIDENCE_LINES = 12
+
+
+class _FailedError(Exception):
+    """Ends the cascade; never leaves this module."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.evidence)
+        self.verdict = verdict
+
+
+def assess(job: Job) -> Verdict:
+    """The verdict on a job's candidate. Raises UserError for what is wrong with the task or missing on this machine."""
+    base = load_task(job.task)
+    base = base.variant(job.variant) if job.variant else base
+    with tempfile.TemporaryDirectory(prefix="optiml-") as folder:
+        run = _Run(job, base, Path(folder))
+        try:
+            metrics = run.metrics()
+        except _FailedError as error:
+            return replace(error.verdict, seconds=run.seconds)
+        return Verdict(Status.OK, "profile", metrics=metrics, seconds=run.seconds)
+
+
+@dataclass
+class _Run:
+    """One pass through the stages."""
+
+    job: Job
+    base: Task
+    folder: Path
+    stage: str = "parse"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def metrics(self) -> Metrics:
+        """What the profiler says, if all went well before."""
+        machine = _machine(self.job.target)
+        with self._stage("parse"), self._failing(Status.REFUSED):
+            task = as_task(self.job.candidate, self.base, self.folder)
+        first = (*self.job.verify, *self.job.profile)[0]
+        with self._stage("compile"):
+            compiled = self._compiled(task, first, machine.architecture)
+        with self._stage("limits"):
+            self._check_limits(task, first, compiled, machine)
+        for sizes in self.job.verify:
+            self._verify(task, sizes, machine.architecture)
+        with self._stage("profile"), self._failing(Status.FAULT):
+            return self._profiled(task, machine)
+
+    def _compiled(self, task: Task, sizes: Sizes, architecture: str) -> Compiled:
+        with self._failing(Status.COMPILE_ERROR):
+            return compiled_at(task, sizes, architecture, self.job.limits)
+
+    def _check_limits(self, task: Task, sizes: Sizes, compiled: Compiled, machine: Machine) -> None:
+        threads = prod(compiled.block or (1, 1, 1))
+        resources = compiled.resources
+        registers = resources.registers if resources else 0
+        smem_bytes = compiled.dynamic_smem_bytes + compiled.static_smem_bytes
+        most = min(compiled.max_threads or 1024, machine.max_warps * machine.threads_per_warp)
+        wanted = {
+            "threads in a block": (threads, most),
+            "bytes of shared memory": (smem_bytes, machine.smem_bytes),
+            "registers of a block": (registers * threads, machine.registers_per_sm),
+            "blocks in the grid": (1 if prod(task.grid(sizes)) else 0, 1),
+        }
+        over = [
+            f"needs {got} {what}, {limit} allowed" for what, (got, limit) in wanted.items() if limit and got > limit
+        ]
+        if over:
+            raise _FailedError(failed(Status.RESOURCE_LIMIT, "limits", "; ".join(over)))
+
+    def _verify(self, task: Task, sizes: Sizes, architecture: str) -> None:
+        from backends.run.devices import open_device
+        from backends.run.task import Case, TaskRun
+
+        compiled = self._compiled(task, sizes, architecture)
+        options = DeviceOptions(seed=self.job.seed, time_limit_s=self.job.limits.launch_s)
+        with self._stage("verify"):
+            case = Case(task, architecture, sizes)
+            outcome = TaskRun(case, open_device("emulator", options), self.job.seed).launched(compiled)
+        if outcome.status != RunStatus.PASSED:
+            raise _FailedError(_verdict_of_run(outcome))
+
+    def _profiled(self, task: Task, machine: Machine) -> Metrics:
+        from backends.model.profiling import ProfileOptions, profile_task
+
+        options = ProfileOptions(with_interval=self.job.with_interval)
+        found: list[Metrics] = []
+        for number, sizes in enumerate(self.job.profile):
+            compiled = self._compiled(task, sizes, machine.architecture)
+            modelled = profile_task(task, sizes, machine, options, compiled=compiled)
+            found.append(metrics_of(modelled))
+            if number < len(self.job.floors_us):
+                _check_floor(found[-1].times[0], self.job.floors_us[number])
+        return replace(found[0], times=tuple(m.times[0] for m in found))
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self.stage, started_s = name, time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started_s
+
+    @contextmanager
+    def _failing(self, status: Status) -> Iterator[None]:
+        """What is refused within becomes a verdict; what is missing on this machine is raised on."""
+        try:
+            yield
+        except CompileTimeoutError as error:
+            raise _FailedError(failed(Status.TIMEOUT, self.stage, str(error), error.diagnostics)) from error
+        except CompilerCrashError as error:
+            raise _FailedError(failed(Status.CRASH, self.stage, f"the compiler {error.how}")) from error
+        except UserError as error:
+            if error.exit_code == ExitCode.MISSING:
+                raise
+            raise _FailedError(failed(status, self.stage, _shortened(str(error)), error.diagnostics)) from error
+
+
+def _machine(target: str) -> Machine:
+    from backends.machines import load_machine
+
+    return load_machine(target)
+
+
+def _check_floor(time: SizeTime, floor_us: float) -> None:
+    if time.time_us < floor_us * _FLOOR_MARGIN:
+        evidence = f"{time.time_us:.3g} us at {_text(time.sizes)}, where no kernel can need less than {floor_us:.3g} us"
+        raise _FailedError(failed(Status.IMPOSSIBLE_TIME, "profile", evidence))
+
+
+def _verdict_of_run(outcome: Outcome) -> Verdict:
+    """The verdict of a launch that did not pass, with the sizes and what was seen."""
+    lines = [f"at {_text(outcome.sizes)}", *_seen(outcome)]
+    status = _OF_RUN[outcome.status]
+    return failed(status, "verify", _shortened("\n".join(lines)), outcome.diagnostics or _as_diagnostics(outcome))
+
+
+def _seen(outcome: Outcome) -> Iterator[str]:
+    if outcome.fault is not None and outcome.fault.rule not in LIMITS:
+        yield str(outcome.fault)
+    yield from (str(f) for f in outcome.findings if f.is_error)
+    yield from (f"input {name} was overwritten" for name in outcome.overwritten)
+    for c in (c for c in outcome.comparisons if not c.passed):
+        error = "not finite" if c.error is None else f"{c.error:.3g} of the output's scale"
+        yield f"{c.output}: {c.wrong} of {c.elements} elements wrong, error {error}, {c.tolerance:.3g} allowed"
+        yield from (f"{c.output}{list(e.index)} is {e.got:.6g}, should be {e.want:.6g}" for e in c.worst)
+    yield from (d.render() for d in outcome.diagnostics)
+
+
+def _as_diagnostics(outcome: Outcome) -> tuple[Diagnostic, ...]:
+    found = [f for f in (outcome.fault, *outcome.findings) if f is not None and f.is_error]
+    return tuple(Diagnostic(f.rule, f.message, f.site.location if f.site else None) for f in found)
+
+
+def _shortened(text: str) -> str:
+    lines = text.splitlines()
+    more = len(lines) - _EVIDENCE_LINES
+    return "\n".join([*lines[:_EVIDENCE_LINES], f"... and {more} lines more"] if more > 0 else lines)
+
+
+def _text(sizes: Mapping[str, int]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sizes.items())
+
+
+Assess = Callable[[Job], Verdict]

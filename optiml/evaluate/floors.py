@@ -1,0 +1,51 @@
+"""The time below which no kernel for a task can be: bytes over the memory's rate."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ir.machine import Machine
+    from ir.task import Argument, Sizes, Task
+
+BYTE_BITS = 8
+# Gigabytes a second to bytes a microsecond.
+KILO = 1e3
+
+
+def floor_us(task: Task, sizes: Sizes, machine: Machine, touched_bytes: float | None = None) -> float:
+    """A lower bound of the time of one launch in microseconds; 0 where the machine states no rate.
+
+    Every output is written and every input read once, from the L2 where all of them fit it, else from DRAM, each at
+    the largest rate of the machine. `touched_bytes`: what a right kernel was seen to touch, if that is less: not every
+    element of an input may be needed.
+    """
+    needed = float(tensor_bytes(task, sizes))
+    touched = needed if touched_bytes is None else min(needed, touched_bytes)
+    rate = _bytes_per_us(machine, touched)
+    return touched / rate if rate else 0.0
+
+
+def tensor_bytes(task: Task, sizes: Sizes) -> int:
+    """Bytes of all inputs and outputs; one that is both counts twice."""
+    values = task.values(sizes)
+    tensors = [a for a in task.arguments if a.kind != "scalar" and a.role != "scratch"]
+    return sum(_nbytes(a, values) * (2 if a.role == "inout" else 1) for a in tensors)
+
+
+def _nbytes(argument: Argument, values: Sizes) -> int:
+    return prod(argument.shape_at(values)) * argument.element_bits // BYTE_BITS
+
+
+def _bytes_per_us(machine: Machine, touched: float) -> float:
+    """DRAM's rate, or that of the L2 for what fits it."""
+    clock_mhz = _high(machine, "clock_mhz")
+    l2 = _high(machine, "l2_chip_bytes_per_cycle") * clock_mhz
+    dram = _high(machine, "dram_gbyte_per_s") * KILO
+    return l2 if touched <= machine.rates.get("l2_bytes", 0.0) else dram
+
+
+def _high(machine: Machine, name: str) -> float:
+    """The upper end of a rate; 0 where there is none."""
+    return max(machine.rates.get(name, 0.0), *machine.spreads.get(name, (0.0, 0.0)))

@@ -1,0 +1,191 @@
+"""The zygote: a process that has imported everything once, and forks a limited child for each request.
+
+Requests come as lines of JSON on stdin, `{"id": 1, "limits": {...}, "request": {...}}`; a reply is a line on stdout,
+in the order in which children end: `{"id": 1, "answer": {...}}`, or `{"id": 1, "died": {"how": ..., "said": ...}}`. A
+child is killed with its whole process group at its deadline, when its answer is too long, and when the zygote's stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from optiml.isolate.limits import ChildLimits, limit_this_process
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+_READ_BYTES = 1 << 16
+_SAID_BYTES = 4096
+_JOIN_S = 5.0
+
+
+@dataclass
+class _Child:
+    """One request under way; `pipe` is the end at which its answer comes out."""
+
+    number: int
+    process: Any
+    pipe: int
+    folder: Path
+    deadline_s: float
+    answer_bytes: int
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Zygote:
+    """Runs up to `workers` children at once; further requests wait in order."""
+
+    def __init__(self, handler: Handler, workers: int, requests: int, replies: int) -> None:
+        self._handler, self._workers, self._requests, self._replies = handler, workers, requests, replies
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._children: dict[int, _Child] = {}
+        self._buffer = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(requests, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Serve until stdin ends."""
+        is_open = True
+        while is_open:
+            for key, _ in self._selector.select(self._patience_s()):
+                if key.fd == self._requests:
+                    is_open = self._read_requests() and is_open
+                else:
+                    self._read_answer(self._children[key.fd])
+            for child in [c for c in self._children.values() if time.monotonic() > c.deadline_s]:
+                self._end(child, "timeout")
+            while self._waiting and len(self._children) < self._workers:
+                self._start(self._waiting.popleft())
+        for child in list(self._children.values()):
+            self._remove(child)
+
+    def _patience_s(self) -> float | None:
+        ends = [c.deadline_s for c in self._children.values()]
+        return max(min(ends) - time.monotonic(), 0.0) + 0.01 if ends else None
+
+    def _read_requests(self) -> bool:
+        data = os.read(self._requests, _READ_BYTES)
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self._waiting.extend(json.loads(line) for line in lines)
+        return bool(data)
+
+    def _start(self, message: dict[str, Any]) -> None:
+        receiver, sender = os.pipe()
+        folder = Path(tempfile.mkdtemp(prefix="optiml-"))
+        limits = ChildLimits(**message["limits"])
+        target = (self._handler, message["request"], limits, sender, folder)
+        process = get_context("fork").Process(target=_work, args=target)
+        process.start()
+        os.close(sender)
+        deadline_s = time.monotonic() + limits.wall_s
+        self._children[receiver] = _Child(message["id"], process, receiver, folder, deadline_s, limits.answer_bytes)
+        self._selector.register(receiver, selectors.EVENT_READ)
+
+    def _read_answer(self, child: _Child) -> None:
+        data = os.read(child.pipe, _READ_BYTES)
+        child.answer += data
+        if len(child.answer) > child.answer_bytes:
+            self._end(child, f"answer of more than {child.answer_bytes} bytes")
+        elif not data:
+            self._end(child, "")
+
+    def _end(self, child: _Child, why: str) -> None:
+        """Kill the child's process group, and reply. Without a reason the child has closed its end of the pipe."""
+        if not why:
+            child.process.join(_JOIN_S)
+        status = child.process.exitcode
+        died = {"how": why or _how(status), "said": _said(child.folder)}
+        self._remove(child)
+        answer = _decoded(bytes(child.answer)) if not why and status == 0 else None
+        self._reply({"id": child.number, **({"died": died} if answer is None else {"answer": answer})})
+
+    def _remove(self, child: _Child) -> None:
+        """Nothing of a child stays: neither processes nor files."""
+        _kill_group(child.process.pid)
+        child.process.join()
+        self._selector.unregister(child.pipe)
+        os.close(child.pipe)
+        del self._children[child.pipe]
+        shutil.rmtree(child.folder, ignore_errors=True)
+
+    def _reply(self, message: dict[str, Any]) -> None:
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        while data:
+            data = data[os.write(self._replies, data) :]
+
+
+def _work(handler: Handler, request: dict[str, Any], limits: ChildLimits, sender: int, folder: Path) -> None:
+    """In the child: a session of its own, limits, nothing of the zygote's but the pipe, then the work."""
+    os.setsid()
+    output = os.open(folder / "output", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, to in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, to)
+    channel = os.dup2(sender, 3) if sender != 3 else sender
+    os.closerange(4, 1024)
+    os.chdir(folder)
+    tempfile.tempdir = str(folder)
+    limit_this_process(limits)
+    data = json.dumps(handler(request)).encode()
+    with os.fdopen(channel, "wb") as pipe:
+        pipe.write(data)
+
+
+def _kill_group(pid: int) -> None:
+    # A group that is gone may have left its number to another user's.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _decoded(data: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _how(status: int | None) -> str:
+    if status is not None and status < 0:
+        return f"ended by {signal.Signals(-status).name}"
+    return f"ended with status {status} and no answer"
+
+
+def _said(folder: Path) -> str:
+    """The end of what the child wrote to stdout and stderr."""
+    try:
+        data = (folder / "output").read_bytes()
+    except OSError:
+        return ""
+    return data[-_SAID_BYTES:].decode("utf-8", errors="replace").strip()
+
+
+def main(arguments: list[str]) -> None:
+    """`MODULE:FUNCTION WORKERS [MODULE...]`: the handler, and modules to import beforehand."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    name, workers, *modules = arguments
+    module, _, function = name.partition(":")
+    handler: Handler = getattr(import_module(module), function)
+    for each in modules:
+        import_module(each)
+    with suppress(BrokenPipeError):  # the parent is gone
+        Zygote(handler, int(workers), 0, replies).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Search strategies over candidates, behind one protocol and one budget."""

@@ -1,0 +1,86 @@
+"""The winner: by time alone, among finalists checked again with fresh inputs and timed at every report size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from optiml.evaluate.judge import Judge
+from optiml.search.protocol import Scored
+from optiml.verdict import Metrics, SizeTime, Status, Verdict
+
+# Times closer than this are the same: the model's rounding of clocks and steady states. This project's choice.
+NOISE = 0.02
+FINALISTS = 3
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate with the verdict of its second examination."""
+
+    scored: Scored
+    confirmed: Verdict
+
+    @property
+    def time_us(self) -> float:
+        """By which the winner is chosen; infinite where it did not pass."""
+        return self.confirmed.time_us or float("inf")
+
+
+@dataclass(frozen=True)
+class Final:
+    """The baseline, all that were examined again, and the winner among them; None where nothing is faster."""
+
+    baseline: Finalist
+    finalists: tuple[Finalist, ...]
+    winner: Finalist | None
+
+
+def choose(
+    baseline: Scored, found: Sequence[Scored], judge: Judge, progress: Callable[[str], None] = lambda _line: None
+) -> Final:
+    """Examine the fastest again, and more of them while none passes.
+
+    Raises AssertionError where the baseline, which passed before, fails.
+    """
+    standard = Finalist(baseline, judge.verdict(baseline.candidate))
+    metrics = standard.confirmed.metrics
+    examined: list[Finalist] = []
+    if metrics is None or not standard.confirmed.is_ok:
+        return Final(standard, (), None)
+    ranked = _ranked(baseline, found)
+    for start in range(0, len(ranked), FINALISTS):
+        group = ranked[start : start + FINALISTS]
+        progress(f"examining {', '.join(s.path[-1] for s in group)} again, with fresh inputs")
+        for scored in group:
+            judge.begin(scored.candidate)
+        new = [Finalist(s, guarded(judge.verdict(s.candidate), metrics)) for s in group]
+        examined += new
+        passed = [f for f in new if f.confirmed.is_ok and f.time_us < standard.time_us * (1 - NOISE)]
+        if passed:
+            return Final(standard, tuple(examined), min(passed, key=lambda f: f.time_us))
+    return Final(standard, tuple(examined), None)
+
+
+def guarded(verdict: Verdict, baseline: Metrics) -> Verdict:
+    """The verdict, or a regression where some size takes longer than the baseline does there."""
+    if verdict.metrics is None or not verdict.is_ok:
+        return verdict
+    slower = [
+        _slower(new, old)
+        for new, old in zip(verdict.metrics.times, baseline.times, strict=True)
+        if new.time_us > old.time_us * (1 + NOISE)
+    ]
+    return replace(verdict, status=Status.REGRESSION, evidence="; ".join(slower)) if slower else verdict
+
+
+def _slower(new: SizeTime, old: SizeTime) -> str:
+    sizes = " ".join(f"{name}={value}" for name, value in new.sizes.items())
+    return f"{new.time_us:.4g} us at {sizes}, where the baseline takes {old.time_us:.4g} us"
+
+
+def _ranked(baseline: Scored, found: Sequence[Scored]) -> list[Scored]:
+    """Distinct ones that are faster than the baseline beyond the noise, fastest first; of equal ones the earlier."""
+    limit = (baseline.verdict.time_us or 0.0) * (1 - NOISE)
+    distinct = {s.key: s for s in reversed(found) if (s.verdict.time_us or float("inf")) < limit}
+    return sorted(reversed(distinct.values()), key=lambda s: s.verdict.time_us or 0.0)

@@ -1,0 +1,91 @@
+"""The tree of a search: a node for each program, edges for edits; the same program is the same node."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from optiml.edit import Edit
+from optiml.search.protocol import Scored
+
+Path = tuple["Node", ...]
+
+
+@dataclass
+class Edge:
+    """An edit that was tried, with the weight that the proposer's order gave it."""
+
+    edit: Edit
+    prior: float
+    child: Node
+
+
+@dataclass
+class Node:
+    """A program with what the search knows of it.
+
+    scored: None while it is being evaluated. edits: (prior, edit) that have not been tried yet; None before the
+    proposer was asked. failures: edits in a row that failed. is_closed: nothing below it is worth a visit any more.
+    """
+
+    key: str
+    scored: Scored | None = None
+    visits: int = 0
+    total: float = 0.0
+    best: float = float("-inf")
+    in_flight: int = 0
+    edges: list[Edge] = field(default_factory=list)
+    edits: deque[tuple[float, Edit]] | None = None
+    failures: int = 0
+    is_closed: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Mean reward of the visits; 0 before the first."""
+        return self.total / self.visits if self.visits else 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the search may go through it."""
+        return self.scored is not None and self.scored.verdict.is_ok and not self.is_closed
+
+    @property
+    def failed_tags(self) -> tuple[str, ...]:
+        """Tags of its edits that came to nothing."""
+        done = [e for e in self.edges if e.child.scored is not None]
+        return tuple(e.edit.tag for e in done if e.child.scored and not e.child.scored.verdict.is_ok)
+
+
+class Tree:
+    """All nodes by key."""
+
+    def __init__(self, root: Scored) -> None:
+        self.root = Node(root.key, root, visits=1, total=root.reward, best=root.reward)
+        self.nodes = {root.key: self.root}
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def child(self, path: Path, edit: Edit, prior: float) -> Node | None:
+        """The node that an edit leads to, with an edge to it; None where it leads back, or where an edge is already."""
+        parent, key = path[-1], edit.result.key
+        if any(n.key == key for n in path) or any(e.child.key == key for e in parent.edges):
+            return None
+        node = self.nodes.setdefault(key, Node(key))
+        parent.edges.append(Edge(edit, prior, node))
+        return node
+
+
+def fly(path: Iterable[Node], change: int) -> None:
+    """Count an evaluation that is under way below each node of a path, or that no longer is."""
+    for node in path:
+        node.in_flight += change
+
+
+def back_up(path: Iterable[Node], reward: float) -> None:
+    """A visit of each node of a path."""
+    for node in path:
+        node.visits += 1
+        node.total += reward
+        node.best = max(node.best, reward)
