@@ -45,7 +45,7 @@ class Modelled:
     told (`error_percent`, None where no published measurement is of this class). deviation: the share of executions
     that could not be matched between PTX and machine code. notes: what was assumed. seconds: spent here, by stage.
     compiled, footprint, parameters: what was timed, and by which numbers. source_file: of the kernel. has_interval:
-    whether `time_us` has the parameters' spread.
+    whether `time_us` has the parameters' spread. launches: of a script that are like this one.
     """
 
     kernel: str
@@ -67,6 +67,7 @@ class Modelled:
     parameters: SmParameters
     source_file: str = ""
     has_interval: bool = False
+    launches: int = 1
     notes: tuple[Diagnostic, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 

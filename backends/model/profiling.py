@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backends.compilers.artifact import Compiled
 from backends.compilers.cache import Cache
 from backends.compilers.task import compile_task
+from backends.model.asynchronous.match import asynchronous
 from backends.model.chip import ChipTime, Work, chip_time
-from backends.model.counts.count import count_task
+from backends.model.counts.count import count
+from backends.model.counts.launch import Launch, task_launch
 from backends.model.counts.result import KernelCounts
 from backends.model.fidelity import class_error_percent
 from backends.model.limits import limits_of
@@ -41,6 +43,15 @@ class ProfileOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is profiled, for people: the kernel's name, its source file, and sizes or other integers of the launch."""
+
+    kernel: str
+    source_file: str
+    sizes: Sizes
+
+
 @dataclass
 class _Clock:
     """Seconds by stage."""
@@ -60,35 +71,61 @@ def profile_task(
     machine: Machine,
     options: ProfileOptions = ProfileOptions(),
     cache: Cache | None = None,
+    compiled: Compiled | None = None,
 ) -> Modelled:
-    """The modelled time of a task's launch at these sizes on a machine.
+    """The modelled time of a task's launch at these sizes on a machine. compiled: the kernel, if it is there already.
 
     Raises UserError: what compiling, loading and counting raise; `no-machine-code` where there is no cubin to read;
     `too-large`, `missing-rate`, `model-deadlock`.
     """
     clock = _Clock()
     with clock.stage("compile"):
-        compiled = compile_task(task, sizes, machine.architecture, cache)
+        compiled = compiled or compile_task(task, sizes, machine.architecture, cache)
+    name = f"{task.name}:{task.variant_name}" if task.variant_name else task.name
+    kernel = compiled
+    subject = Subject(name, str(task.source), sizes)
+    return _profiled(subject, kernel, lambda: task_launch(kernel, task, sizes, options.seed), machine, options, clock)
+
+
+def profile_launch(
+    subject: Subject, compiled: Compiled, launch: Launch, machine: Machine, options: ProfileOptions = ProfileOptions()
+) -> Modelled:
+    """The modelled time of a launch whose kernel is compiled and whose memory is there. Raises as `profile_task`."""
+    return _profiled(subject, compiled, lambda: launch, machine, options, _Clock())
+
+
+def _profiled(
+    subject: Subject,
+    compiled: Compiled,
+    launched: Callable[[], Launch],
+    machine: Machine,
+    options: ProfileOptions,
+    clock: _Clock,
+) -> Modelled:
     with clock.stage("machine code"):
         function = _function(compiled, machine)
     with clock.stage("count"):
-        counts = count_task(compiled, task, sizes, machine, options.seed)
+        launch = launched()
+        counts = count(launch, machine, options.seed)
+    with clock.stage("barriers"):
+        heaviest = max(counts.classes, key=lambda c: c.weight * c.warp_instructions)
+        units = asynchronous(function, launch, heaviest.example)
     with clock.stage("match"):
         lines = Lines.of(counts.sites)
-        matched, costs = match(function, counts), access_costs(function, lines, counts.memory)
+        matched, costs = match(function, counts, units.late), access_costs(function, lines, counts.memory)
     footprint = _footprint(compiled, counts)
     held = occupancy(footprint, machine)
-    work = Work(function, matched.classes, costs.by_instruction, held.ctas, {}, {})
+    work = Work(function, matched.classes, costs.by_instruction, held.ctas, units.barriers, units.shapes)
     parameters = SmParameters(machine)
     with clock.stage("simulate"):
         times = chip_time(work, parameters, options.timeline)
     with clock.stage("interval"):
         time_us = _interval(work, times, parameters, options)
     return Modelled(
-        kernel=f"{task.name}:{task.variant_name}" if task.variant_name else task.name,
+        kernel=subject.kernel,
         machine=machine.name,
         architecture=compiled.architecture,
-        sizes=dict(sizes),
+        sizes=dict(subject.sizes),
         time_us=time_us,
         clock_mhz=parameters.rate("clock_mhz"),
         time=times,
@@ -102,9 +139,9 @@ def profile_task(
         compiled=compiled,
         footprint=footprint,
         parameters=parameters,
-        source_file=str(task.source),
+        source_file=subject.source_file,
         has_interval=options.with_interval,
-        notes=tuple(_notes(matched, costs, counts)) + times.sm.assumptions,
+        notes=(*_notes(matched, costs, counts), *units.notes, *times.sm.assumptions),
         seconds=clock.seconds,
     )
 

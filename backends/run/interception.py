@@ -160,18 +160,23 @@ class _Launch:
         return Status.FINDINGS if found else Status.PASSED, result, ()
 
     def _compiled(self, arguments: Mapping[str, Any]) -> Compiled:
-        given = {name: value for name, value in self.options.items() if value is not None}
-        known = {_OPTIONS[name]: value for name, value in given.items() if name in _OPTIONS}
-        other = {name: value for name, value in given.items() if name not in _OPTIONS}
-        if getattr(self.kernel, "debug", None):
-            other.setdefault("debug", True)
-        options = TritonOptions(**known, other=other, cubin=False)
+        options = launch_options(self.kernel, self.options, cubin=False)
         try:
             return compile_call(self.kernel, arguments, self.launcher.architecture, options)
         except CompileTimeoutError:
             raise
         except UserError as error:
             raise _CompileError(error) from error
+
+
+def launch_options(kernel: Any, options: Mapping[str, Any], cubin: bool) -> TritonOptions:
+    """What a launch asks of the compiler. `cubin`: machine code too."""
+    given = {name: value for name, value in options.items() if value is not None}
+    known = {_OPTIONS[name]: value for name, value in given.items() if name in _OPTIONS}
+    other = {name: value for name, value in given.items() if name not in _OPTIONS}
+    if getattr(kernel, "debug", None):
+        other.setdefault("debug", True)
+    return TritonOptions(**known, other=other, cubin=cubin)
 
 
 class _CompileError(UserError):

@@ -42,7 +42,7 @@ def run_script(
     error = None
     with launches_on(device, architecture, every_config, seen) as records:
         try:
-            _run(path, argv)
+            execute(path, argv)
         except LaunchError:
             pass
         except UserError as raised:
@@ -55,7 +55,8 @@ def run_script(
     return ScriptRun(tuple(records), error)
 
 
-def _run(path: Path, argv: Sequence[str]) -> None:
+def execute(path: Path, argv: Sequence[str]) -> None:
+    """Run a script as the main program. Raises UserError `user-code-error` for what it raises."""
     with _arguments([str(path), *argv]), search_path(path.parent), user_code(path):
         runpy.run_path(str(path), run_name="__main__")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ _SIZE_SETS = ("search", "verify", "report")
 # Issues that the trace shows.
 _TIMELINE = 20_000
 _REFUSED = {
-    ".py": "a script",
     ".cu": "a bare .cu file",
     ".ptx": "a bare .ptx file",
     ".ttir": "a bare .ttir file",
@@ -68,11 +67,11 @@ def command(
 
     TASK is a folder with a task file, or the file; TASK:VARIANT names one of its variants. Every time is modelled, with
     the interval that the spread of the machine's parameters gives it, and the model's error on published measurements
-    of such kernels. Two tasks, or two variants, are compared: which is faster, and why.
+    of such kernels. Two tasks, or two variants, are compared: which is faster, and why. In place of a task there may be
+    an unmodified Triton script (.py), its arguments after `--`: each of its launches is modelled, none is executed.
     """
     from backends.model.profiling import ProfileOptions
 
-    tasks = _tasks(sources, variants)
     machine = _machine(target)
     options = ProfileOptions(
         with_interval=not flags["no_interval"],
@@ -80,14 +79,32 @@ def command(
         seed=flags["seed"],
     )
     run = _Run(machine, options, flags["sizes"], pairs(_split(flags["size"]), "--size"))
+    if Path(sources[0]).suffix == ".py":
+        if variants or flags["size"]:
+            raise fail("invalid-option", "--variant and --size are for tasks, and a script was given")
+        return _script(Path(sources[0]), sources[1:], run, as_json, quiet, flags)
+    tasks = _tasks(sources, variants)
     _check_outputs(flags, tasks)
     with progress_line(quiet) as progress:
         reports = [run.reports(task, progress) for task in tasks]
-    if flags["time_passes"]:
-        _print_times([r for each in reports for r in each])
     if len(tasks) == 2:
-        return _compared(reports[0], reports[1], as_json)
+        return _compared(reports[0], reports[1], as_json, flags)
     return _shown(reports[0], as_json, flags)
+
+
+def _script(
+    path: Path, arguments: tuple[str, ...], run: _Run, as_json: bool, quiet: bool, flags: Mapping[str, Any]
+) -> int:
+    from backends.model.report.report import report_of
+    from backends.model.scripts import profile_script
+
+    with progress_line(quiet) as progress:
+        found = profile_script(path, arguments, run.machine, run.options, progress)
+    code = _shown([report_of(replace(p.modelled, launches=p.launches)) for p in found.launches], as_json, flags)
+    if found.error is None:
+        return code
+    click.echo(f"{found.error.render()}\nno kernel was executed, and launches after this are not seen", err=True)
+    return ExitCode.NEGATIVE
 
 
 def _split(items: tuple[str, ...]) -> tuple[str, ...]:
@@ -185,6 +202,7 @@ def _shown(reports: list[Report], as_json: bool, flags: Mapping[str, Any]) -> in
     from ir.serialize import to_text
     from twill.report.profile.text import profile_text
 
+    _print_times(reports, flags["time_passes"])
     _write_files(reports, flags["html_file"], flags["trace_file"])
     with_lines = flags["with_lines"]
     if as_json:
@@ -215,12 +233,13 @@ def _write(file: Path, text: str) -> None:
     click.echo(f"wrote {file}", err=True)
 
 
-def _compared(first: list[Report], second: list[Report], as_json: bool) -> int:
+def _compared(first: list[Report], second: list[Report], as_json: bool, flags: Mapping[str, Any]) -> int:
     from backends.model.report.compare import compare
     from backends.model.report.document import comparison_document
     from ir.serialize import to_text
     from twill.report.profile.versus import comparison_text
 
+    _print_times([*first, *second], flags["time_passes"])
     found = [compare(one, two) for one, two in _paired(first, second)]
     if as_json:
         click.echo(to_text(comparison_document(found)), nl=False)
@@ -238,7 +257,7 @@ def _paired(first: list[Report], second: list[Report]) -> list[tuple[Report, Rep
     return found
 
 
-def _print_times(reports: list[Report]) -> None:
-    for report in reports:
+def _print_times(reports: list[Report], is_wanted: bool) -> None:
+    for report in reports if is_wanted else ():
         for stage, seconds in report.modelled.seconds.items():
             print(f"{stage:>12} {seconds:9.3f} s", file=sys.stderr)

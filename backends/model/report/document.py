@@ -64,6 +64,7 @@ def profile(report: Report, with_lines: bool) -> dict[str, Any]:
         "machine": m.machine,
         "architecture": m.architecture,
         "sizes": dict(m.sizes),
+        "launches": m.launches,
         "modelled_time_us": {
             "value": m.time_us.value,
             "low": m.time_us.low if m.has_interval else None,

@@ -15,6 +15,7 @@ pytest.importorskip("cuda.bindings")
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 TRANSPOSE = str(KERNELS / "transpose")
+SCRIPT = str(Path(__file__).parents[2] / "backends" / "run" / "sources" / "add_script.py")
 SMALL = ("--target", "a6000", "--sizes", "search", "--no-interval")
 
 
@@ -117,8 +118,26 @@ def test_what_cannot_be_told_apart_is_a_negative_answer(profile: Runner) -> None
     assert run.returncode == 1 and "not distinguishable" in run.stdout
 
 
+def test_the_launches_of_a_script(profile: Runner) -> None:
+    run = profile(SCRIPT, "-t", "a6000", "--no-interval", "--json", "-q", "--", "--n", "3000")
+    assert run.returncode == 1, "it checks results, which are not there"
+    assert "no kernel was executed" in run.stderr
+    document = json.loads(run.stdout)
+    found = {p["kernel"]: p for p in document["profiles"]}
+    assert list(found) == ["add_kernel", "scale_kernel"]
+    add = found["add_kernel"]
+    assert add["grid"]["ctas"] == 24 and add["sizes"]["n"] == 3000 and add["sizes"]["BLOCK"] == 128
+    # Two warps of the last CTA ask for nothing; accesses are those of a sample of CTAs.
+    requests = add["metrics"]["l1tex__t_requests_pipe_lsu_mem_global_op_st.sum"]
+    assert requests == pytest.approx(-(-3000 // 32), rel=0.03)
+    assert add["metrics"]["launch__grid_size"] == 24
+    assert [p["launches"] for p in document["profiles"]] == [1, 1]
+
+
 BAD: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "a script": (("script.py",), "unsupported-source", "write a task file"),
+    "no script": (("script.py",), "missing-file", ""),
+    "a variant of a script": ((SCRIPT, "--variant", "padded"), "invalid-option", "are for tasks"),
+    "a script without launches": ((SCRIPT, "--", "--help"), "no-launch", "arguments"),
     "a CUDA file": (("kernel.cu",), "unsupported-source", "write a task file"),
     "a PTX file": (("kernel.ptx",), "unsupported-source", "write a task file"),
     "no task": (("nowhere",), "missing-file", ""),

@@ -42,7 +42,8 @@ def headline(m: Modelled) -> str:
     sizes = " ".join(f"{name}={value}" for name, value in m.sizes.items())
     time = time_text(m.time_us.value)
     spread = f" ({time_text(m.time_us.low)} to {time_text(m.time_us.high)})" if m.has_interval else ""
-    return f"{m.kernel} {sizes}: modelled {time}{spread}, {m.machine} ({m.architecture}), {error_text(m)}"
+    often = f", {m.launches} launches of it" if m.launches > 1 else ""
+    return f"{m.kernel} {sizes}{often}: modelled {time}{spread}, {m.machine} ({m.architecture}), {error_text(m)}"
 
 
 def error_text(m: Modelled) -> str:
