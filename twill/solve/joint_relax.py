@@ -30,6 +30,7 @@ GROUP_FAMILIES = frozenset(
     }
 )
 _EFFORT = 10_000_000  # z3's resource units for one II, a second or two
+_SHARE = 0.5  # of the time that is left: the rest is for CP-SAT, which finds schedules that are not the best sooner
 _FIRST_STEPS = 64  # the first step above the known bound is this part of it
 
 
@@ -63,9 +64,10 @@ def climb(problem: Problem, low: int, high: int, limits: Limits) -> Floor:
     """Refute IIs from `low` on, up to the smallest of low .. high that z3 leaves open or finds a schedule at.
 
     Steps double until one stays open, then are halved: feasible at II is feasible at II + 1, for any number of stages.
-    Cut short by the time limit, the floor is what was known until then.
+    Cut short after its share of the time, the floor is what was known until then.
     """
-    floors = messages(_Climb(problem, low, high, limits.remaining_s), limits.remaining_s)
+    time_s = _SHARE * limits.remaining_s
+    floors = messages(_Climb(problem, low, high, time_s), time_s)
     return reduce(lambda _before, latest: latest, floors, Floor())
 
 
