@@ -1,19 +1,22 @@
 """From one SM to the whole chip: which CTAs an SM gets, what share of L2 and DRAM it has, waves, launch and tail.
 
 The busiest SM is simulated: it runs ceil(CTAs / SMs) CTAs, as many at once as fit, the next one when one ends. Of more
-than a few rounds, the first ones and the last are simulated and the others take what the last full round took. All SMs
-that have work share L2 and DRAM evenly. CTAs start no faster than the chip hands them out.
+than two rounds, two and the last, which may not be full, are simulated, and once more one and the last: every other
+round takes the difference. (The ends of single CTAs do not tell it: warps of young CTAs go first, old ones wait.)
+All SMs that have work share L2 and DRAM evenly. CTAs start no faster than the chip hands them out.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, zip_longest
 
 from backends.model.matching.match import MatchedClass
 from backends.model.parameters import SmParameters
-from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, WarpTrace, simulate
+from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, WarpTrace, executed_blocks, simulate
 from backends.sass.function import Function
 
 # Rounds of CTAs that are simulated before the others are taken to be like the last of them.
@@ -85,18 +88,12 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     count = math.ceil(work.ctas / sms)
     resident = min(work.resident, count)
     simulated = simulated_ctas(count, resident)
-    result = simulate(
-        work.function,
-        list(dealt(work.classes, simulated)),
-        work.costs,
-        share,
-        resident=resident,
-        barriers=work.barriers,
-        shapes=work.shapes,
-        timeline=timeline,
-    )
+    result = _simulated(work, share, simulated, resident, timeline)
     rounds = (count - simulated) // resident
-    cycles = max(result.cycles + rounds * _round_cycles(result, resident), hand_out_cycles(work, parameters))
+    cycles = result.cycles
+    if rounds:
+        cycles += rounds * (cycles - _simulated(work, share, simulated - resident, resident).cycles)
+    cycles = max(cycles, hand_out_cycles(work, parameters))
     return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
 
 
@@ -120,20 +117,27 @@ def simulated_ctas(count: int, resident: int) -> int:
     return count if count <= first else first + (count - first) % resident
 
 
-def _round_cycles(result: SmResult, resident: int) -> float:
-    """Cycles of the last full round: from where as many CTAs as fit had ended to where as many more had."""
-    ends = sorted(end for _start, end in result.ctas)
-    if len(ends) < 2 * resident:
-        return result.cycles
-    return ends[2 * resident - 1] - ends[resident - 1]
+def _simulated(work: Work, parameters: SmParameters, ctas: int, resident: int, timeline: int = 0) -> SmResult:
+    return simulate(
+        work.function,
+        list(dealt(work.classes, ctas)),
+        work.costs,
+        parameters,
+        resident=resident,
+        barriers=work.barriers,
+        shapes=work.shapes,
+        timeline=timeline,
+    )
 
 
 def dealt(classes: Sequence[MatchedClass], count: int) -> Iterator[Cta]:
-    """CTAs of one SM: of every class its share, spread evenly, by largest remainder."""
-    total = sum(c.weight for c in classes)
-    owed = [0.0] * len(classes)
-    for _ in range(count):
-        owed = [o + c.weight / total for o, c in zip(owed, classes, strict=True)]
-        chosen = max(range(len(classes)), key=lambda i: owed[i])
-        owed[chosen] -= 1.0
-        yield classes[chosen].warps
+    """CTAs of one SM, a fair sample of the grid's: evenly spaced among all, ordered by how much they execute.
+
+    Neighbours in that order are far from each other in time, as the CTAs of one SM are in the grid.
+    """
+    ordered = sorted(classes, key=lambda c: sum(executed_blocks(warp) for warp in c.warps))
+    reach = list(accumulate(c.weight for c in ordered))
+    places = [(number + 0.5) / count * reach[-1] for number in range(count)]
+    half = -(-count // 2)
+    for place in (p for pair in zip_longest(places[:half], places[half:]) for p in pair if p is not None):
+        yield ordered[min(bisect_right(reach, place), len(ordered) - 1)].warps

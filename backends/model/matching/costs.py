@@ -55,7 +55,7 @@ def _seen(access: MemoryAccess, indices: Sequence[int], memory: MemoryCounts) ->
         access.space,
         access.kind,
         access.bytes_per_lane,
-        wavefronts=each("shared_wavefronts") or 1.0,
+        wavefronts=each("shared_wavefronts") or each("global_wavefronts") or 1.0,
         sectors=each("sectors"),
         l1_hit_share=share("l1_hit_share", "sectors"),
         l2_hit_share=share("l2_hit_share", "l2_sectors"),

@@ -9,7 +9,7 @@ from typing import Any
 from backends.model.parameters import SUB_CORES, SmParameters
 from backends.model.sm.program import PIPES, Loop, Node, Record
 from backends.model.sm.result import WAIT
-from backends.model.sm.servers import Calendar, Flow
+from backends.model.sm.servers import Calendar, Flow, Share
 
 NEVER = 1 << 60
 SCOREBOARDS = 6
@@ -156,9 +156,10 @@ class Shared:
         self.subs = [SubCore(index, parameters) for index in range(SUB_CORES)]
         self.heap: list[tuple[int, int]] = []
         self.lsu = Calendar()
-        self.l2 = Flow(parameters.l2_bytes_per_cycle)
-        self.l2_writes = Flow(parameters.l2_bytes_per_cycle)
-        self.dram = Flow(parameters.dram_bytes_per_cycle)
+        port, window = parameters.rate("l2_bytes_per_cycle"), parameters.rate("share_window_cycles")
+        self.l2 = Share(Flow(port), Flow(parameters.l2_bytes_per_cycle, window))
+        self.l2_writes = Share(Flow(port), Flow(parameters.l2_bytes_per_cycle, window))
+        self.dram = Share(Flow(port), Flow(parameters.dram_bytes_per_cycle, window))
         self.atomics = Flow(parameters.rate("atomics_per_cycle"))
         self.smem_async = Flow(parameters.rate("smem_bytes_per_cycle"))
         self.engines: dict[str, float] = {}
