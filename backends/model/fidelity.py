@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,18 +12,37 @@ from typing import Any
 _FILE = "fidelity.json"
 
 
-def class_error_percent(kernel_class: str) -> float | None:
-    """Mean absolute error of the modelled time, in percent, over published measurements of this class.
+@dataclass(frozen=True)
+class ClassError:
+    """Absolute errors of modelled times of one class of kernels: mean, 90th percentile and worst, over measurements."""
 
-    None where there is no measurement of the class, or where no comparison is packaged.
+    error_percent: float
+    p90_percent: float
+    worst_percent: float
+    measurements: int
+
+
+def class_error(kernel_class: str) -> ClassError | None:
+    """The error for a class; None where no published measurement is of it, or where no comparison is packaged."""
+    return read_error(_packaged(), kernel_class)
+
+
+def read_error(document: Mapping[str, Any], kernel_class: str) -> ClassError | None:
+    """The error for a class in a document as `bench/fidelity.py` writes it: `classes`, by name.
+
+    >>> known = {"error_percent": 12.5, "p90_percent": 30.0, "worst_percent": 41.0, "measurements": 20}
+    >>> read_error({"classes": {"plain": known}}, "plain").error_percent, read_error({}, "plain")
+    (12.5, None)
     """
-    found = _packaged().get("classes", {}).get(kernel_class, {}).get("mean_absolute_error_percent")
-    return None if found is None else float(found)
+    found = document.get("classes", {}).get(kernel_class)
+    if found is None:
+        return None
+    names = ("error_percent", "p90_percent", "worst_percent", "measurements")
+    return ClassError(*(found[name] for name in names))
 
 
 @cache
 def _packaged() -> dict[str, Any]:
-    """`{"classes": {NAME: {"mean_absolute_error_percent": NUMBER, "cases": COUNT}}}`, {} where there is no file."""
     file = files("backends.model") / _FILE
     if not file.is_file():
         return {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from backends.compilers.artifact import Compiled
 from backends.model.chip import ChipTime, Work
 from backends.model.counts.result import KernelCounts
+from backends.model.fidelity import ClassError
 from backends.model.limits import Limits
 from backends.model.occupancy import Footprint, Occupancy
 from backends.model.parameters import SmParameters
@@ -42,7 +43,7 @@ class Modelled:
     """One launch on a machine that is not here.
 
     time_us: from launch to end. clock_mhz: of the SMs. kernel_class: the class of kernels by which the model's error is
-    told (`error_percent`, None where no published measurement is of this class). deviation: the share of executions
+    told (`error`, None where no published measurement is of this class). deviation: the share of executions
     that could not be matched between PTX and machine code. notes: what was assumed. seconds: spent here, by stage.
     compiled, footprint, parameters: what was timed, and by which numbers. source_file: of the kernel. has_interval:
     whether `time_us` has the parameters' spread. launches: of a script that are like this one.
@@ -58,7 +59,7 @@ class Modelled:
     occupancy: Occupancy
     limits: Limits
     kernel_class: str
-    error_percent: float | None
+    error: ClassError | None
     deviation: float
     work: Work
     counts: KernelCounts
@@ -70,6 +71,11 @@ class Modelled:
     launches: int = 1
     notes: tuple[Diagnostic, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def error_percent(self) -> float | None:
+        """Mean absolute error of the model for this class of kernels, None where it is not measured."""
+        return None if self.error is None else self.error.error_percent
 
     @property
     def cycles(self) -> float:

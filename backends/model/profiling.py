@@ -16,7 +16,7 @@ from backends.model.chip import ChipTime, Work, chip_time
 from backends.model.counts.count import count
 from backends.model.counts.launch import Launch, task_launch
 from backends.model.counts.result import KernelCounts
-from backends.model.fidelity import class_error_percent
+from backends.model.fidelity import class_error
 from backends.model.limits import limits_of
 from backends.model.matching.costs import Costs, access_costs
 from backends.model.matching.lines import Lines
@@ -121,6 +121,8 @@ def _profiled(
         times = chip_time(work, parameters, options.timeline)
     with clock.stage("interval"):
         time_us = _interval(work, times, parameters, options)
+    limits = limits_of(work, times, parameters)
+    told = kernel_class(function, limits.limiter)
     return Modelled(
         kernel=subject.kernel,
         machine=machine.name,
@@ -130,9 +132,9 @@ def _profiled(
         clock_mhz=parameters.rate("clock_mhz"),
         time=times,
         occupancy=held,
-        limits=limits_of(work, times, parameters),
-        kernel_class=kernel_class(function),
-        error_percent=class_error_percent(kernel_class(function)),
+        limits=limits,
+        kernel_class=told,
+        error=class_error(told),
         deviation=matched.deviation,
         work=work,
         counts=counts,
@@ -146,15 +148,17 @@ def _profiled(
     )
 
 
-def kernel_class(function: Function) -> str:
-    """The class by which the model's error is told: asynchronous, tensor or plain.
+def kernel_class(function: Function, limiter: str) -> str:
+    """The class by which the model's error is told: asynchronous, tensor, memory (limited by DRAM) or plain.
 
     Units that work beside the warps are modelled more coarsely than the instructions of warps.
     """
     opcodes = {i.opcode for i in function.instructions}
     if opcodes & {"UTMALDG", "UTMASTG", "UTMAREDG", "UBLKCP", "HGMMA", "QGMMA", "IGMMA", "UTCHMMA", "UTCQMMA", "SYNCS"}:
         return "asynchronous"
-    return "tensor" if opcodes & {"HMMA", "IMMA", "DMMA", "QMMA", "OMMA"} else "plain"
+    if opcodes & {"HMMA", "IMMA", "DMMA", "QMMA", "OMMA"}:
+        return "tensor"
+    return "memory" if limiter == "dram" else "plain"
 
 
 def _function(compiled: Compiled, machine: Machine) -> Function:

@@ -72,7 +72,7 @@ def profile(report: Report, with_lines: bool) -> dict[str, Any]:
             "effects": [asdict(e) for e in m.time_us.effects],
         },
         "kernel_class": m.kernel_class,
-        "error_percent": m.error_percent,
+        "error": asdict(m.error) if m.error else None,
         "modelled_cycles": m.time.cycles,
         "launch_cycles": m.time.launch_cycles,
         "clock_mhz": m.clock_mhz,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backends.model.fidelity import ClassError
 from backends.model.report.compare import compare
 from backends.model.report.report import report_of
 from tests.backends.model.report.profiles import report
@@ -15,9 +16,11 @@ def test_the_headline_has_the_interval_the_machine_and_the_error():
     modelled = report("transpose", with_interval=True).modelled
     told = headline(modelled)
     assert told.startswith("transpose ROWS=512 COLS=512: modelled ")
-    assert " us to " in told and told.endswith("a6000 (sm_86), plain kernels: error not measured")
-    known = replace(modelled, error_percent=13.4)
-    assert headline(known).endswith("plain kernels: error 13.4 % on published times")
+    assert " us to " in told and "a6000 (sm_86), plain kernels: error " in told
+    unknown = replace(modelled, error=None)
+    assert headline(unknown).endswith("plain kernels: error not measured")
+    known = replace(modelled, error=ClassError(13.4, 30.0, 62.0, 20))
+    assert headline(known).endswith("plain kernels: error 13.4 % (90th percentile 30 %, 20 published measurements)")
 
 
 def test_the_text_has_every_part():

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 _MOST_UNITS = 8
 _LEAST_STALL = 0.01
 _US_PER = ((1e6, "s"), (1e3, "ms"), (1.0, "us"))
-_CLASSES = {"plain": "plain kernels", "tensor": "tensor-core kernels", "asynchronous": "asynchronous kernels"}
+_CLASSES = {
+    "plain": "plain kernels",
+    "memory": "kernels limited by DRAM",
+    "tensor": "tensor-core kernels",
+    "asynchronous": "asynchronous kernels",
+}
 
 
 def profile_text(report: Report, with_lines: bool = False, with_metrics: bool = False) -> str:
@@ -48,8 +53,11 @@ def headline(m: Modelled) -> str:
 
 def error_text(m: Modelled) -> str:
     """The class of the kernel, and the model's error on published measurements of it."""
-    error = "error not measured" if m.error_percent is None else f"error {m.error_percent:.3g} % on published times"
-    return f"{_CLASSES[m.kernel_class]}: {error}"
+    if m.error is None:
+        return f"{_CLASSES[m.kernel_class]}: error not measured"
+    found = m.error
+    spread = f"90th percentile {found.p90_percent:.3g} %, {found.measurements} published measurements"
+    return f"{_CLASSES[m.kernel_class]}: error {found.error_percent:.3g} % ({spread})"
 
 
 def time_text(time_us: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backends.machines import load_machine
-from backends.model.fidelity import class_error_percent
+from backends.model.fidelity import class_error
 from backends.model.profiling import ProfileOptions, profile_task
 from backends.model.report.compare import compare
 from backends.model.report.document import comparison_document, plain, profile_document
@@ -61,4 +61,4 @@ def test_numbers_that_json_does_not_have():
 
 
 def test_a_class_without_measurements_has_no_error():
-    assert class_error_percent("no such class") is None
+    assert class_error("no such class") is None
