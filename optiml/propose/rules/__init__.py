@@ -9,8 +9,10 @@ from optiml.propose.protocol import Rule
 
 _MODULES = {
     "cuda": (
-        "coalesce", "shared_tiling", "register_tiling", "vectorise_fill", "pad_shared", "swizzle_shared", "transpose_tile",
-        "warp_per_row", "vectorise_loop", "launch_bounds", "unroll",
+        "coalesce", "warp_per_row", "shared_tiling", "register_tiling", "transpose_tile", "private_histogram",
+        "shuffle_reduction", "sequential_reduction", "add_on_load", "online_softmax", "one_pass_variance",
+        "vectorise_fill", "vectorise_loop", "double_buffer", "async_copy", "pad_shared", "swizzle_shared",
+        "aggregate_atomics", "launch_bounds", "unroll",
     ),
     "triton": (),
 }  # fmt: skip

@@ -18,7 +18,7 @@ _ENTRY = "f"
 def show(rule: Rule, text: str, arguments: str = "", detail: str = "", **overrides: Any) -> None:
     """Print the first result of a rule (whose tag has `detail` in it) on the kernel `f`, then what it overrides.
 
-    `arguments`: `in:x out:y n` are two tensors of fp32 and a scalar; `in:x:fp16` has another type.
+    `arguments`: `in:x out:y n` are two tensors of fp32 and a scalar; `in:x:fp16:64` has another type and 64 elements.
     """
     edits = (e for e in rule.rewrites(example_unit(text, arguments, **overrides)) if detail in e.tag)
     edit = next(edits, None)
@@ -64,7 +64,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 def _argument(text: str) -> dict[str, Any]:
     role, _, rest = text.partition(":")
-    name, _, dtype = rest.partition(":")
+    name, dtype, extent, *_ = [*rest.split(":"), "", ""]
     if not name:
         return {"name": text, "kind": "scalar", "dtype": "i32", "value": "N"}
-    return {"name": name, "role": role, "dtype": dtype or "fp32", "shape": ["N"]}
+    return {"name": name, "role": role, "dtype": dtype or "fp32", "shape": [extent or "N"]}

@@ -49,7 +49,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Contraction:
-    """The parts of the kernel: the sum over `var` from 0 to `stop`; `guard` the whole `if`, `tail` what follows the loop."""
+    """The parts of the kernel: the sum over `var` up to `stop`, `guard` the whole `if`, `tail` what follows it."""
 
     kernel: CudaKernel
     row: Axis

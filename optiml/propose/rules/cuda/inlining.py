@@ -85,7 +85,7 @@ def _hoisted(source: Source, call: Node, before: str, result: str) -> str | None
     statement = above(call, "expression_statement", "declaration", *_CONDITIONAL, "for_statement", "while_statement")
     if statement is None or statement.type not in ("expression_statement", "declaration"):
         return None
-    if statement.parent is None or statement.parent.type == "for_statement" and statement.type == "declaration":
+    if statement.parent is None or (statement.parent.type == "for_statement" and statement.type == "declaration"):
         return None
     if any(source.of(n) in ("&&", "||") for n in walk(statement)):
         return None

@@ -98,15 +98,15 @@ def subscript(source: Source, node: Node) -> tuple[str, list[Node]] | None:
 
 
 def written(source: Source, node: Node) -> frozenset[str]:
-    """The variables and arrays that a node assigns to."""
+    """The variables and arrays that a node assigns to; of a store through a pointer, all that its address mentions."""
     targets = (n.child_by_field_name("left") or n.child_by_field_name("argument") for n in walk(node, *ASSIGNMENTS))
-    return frozenset(_root(source, t) for t in targets if t is not None)
+    return frozenset(name for t in targets if t is not None for name in _roots(source, t))
 
 
-def _root(source: Source, node: Node) -> str:
-    while node.type in ("subscript_expression", "field_expression", "parenthesized_expression", "pointer_expression"):
+def _roots(source: Source, node: Node) -> frozenset[str]:
+    while node.type in ("subscript_expression", "field_expression", "parenthesized_expression"):
         node = next(n for n in node.children if n.is_named)
-    return source.of(node)
+    return frozenset({source.of(node)}) if node.type != "pointer_expression" else source.names(node)
 
 
 def conjuncts(source: Source, node: Node) -> list[Node]:

@@ -1,8 +1,8 @@
-"""Let each thread compute a tile of a matrix product in registers: a value read from shared memory is used several times.
+"""Let each thread compute a tile of a matrix product in registers, so that it uses what it reads several times.
 
-Precondition: a contraction (see `contraction`), with or without square tiles in shared memory, in fp32, whose bounds are
-scalar arguments. The block becomes one-dimensional, the grid has a block for each tile of BM x BN outputs; what lies
-beyond the matrices is 0, so that any size is right.
+Precondition: a contraction (see `contraction`), with or without square tiles in shared memory, in fp32, whose bounds
+are scalar arguments. The block becomes one-dimensional, the grid has a block for each tile of BM x BN outputs; what
+lies beyond the matrices is 0, so that any size is right.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''

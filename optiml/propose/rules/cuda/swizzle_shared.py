@@ -1,6 +1,7 @@
 """Permute each row of a square tile in shared memory by its number: a column lies in different banks, without padding.
 
-Precondition: an array of N x N words in shared memory, N a power of two of at most 32, used through its subscripts alone.
+Precondition: an array of N x N words in shared memory, N a power of two of at most 32, used through its subscripts
+alone.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''

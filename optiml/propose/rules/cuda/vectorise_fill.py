@@ -23,7 +23,10 @@ __global__ void f(const float* x, float* y, int n) {
             bool vector = false;
             if (i < n) {
                 auto at = e / 32 * n + i;
-                { int i = blockIdx.x * 32 + (e + 3) % 32; vector = (i < n) && at % 4 == 0 && ((e + 3) / 32 * n + i) - at == 3; }
+                {
+                    int i = blockIdx.x * 32 + (e + 3) % 32;
+                    vector = (i < n) && at % 4 == 0 && ((e + 3) / 32 * n + i) - at == 3;
+                }
                 if (vector) v = *reinterpret_cast<const float4*>(&x[at]);
             }
             if (!vector) {
@@ -32,7 +35,10 @@ __global__ void f(const float* x, float* y, int n) {
                 { int i = blockIdx.x * 32 + (e + 2) % 32; if (i < n) v.z = x[(e + 2) / 32 * n + i]; }
                 { int i = blockIdx.x * 32 + (e + 3) % 32; if (i < n) v.w = x[(e + 3) / 32 * n + i]; }
             }
-            tile[e / 32][e % 32] = v.x; tile[(e + 1) / 32][(e + 1) % 32] = v.y; tile[(e + 2) / 32][(e + 2) % 32] = v.z; tile[(e + 3) / 32][(e + 3) % 32] = v.w;
+            tile[e / 32][e % 32] = v.x;
+            tile[(e + 1) / 32][(e + 1) % 32] = v.y;
+            tile[(e + 2) / 32][(e + 2) % 32] = v.z;
+            tile[(e + 3) / 32][(e + 3) % 32] = v.w;
         }
     __syncthreads();
     y[blockIdx.x * 64 + threadIdx.x] = tile[threadIdx.x % 8][threadIdx.x / 8];
@@ -59,7 +65,10 @@ for (int {e} = {width} * ({start}); {e} < {stop}; {e} += {width} * ({step})) {{
             bool {vector} = false;
             if ({inside}) {{
                 auto {at} = {index};
-                {{ {before_last} {vector} = ({inside_last}) && {at} % 4 == 0 && ({index_last}) - {at} == 3; }}
+                {{
+                    {before_last}
+                    {vector} = ({inside_last}) && {at} % 4 == 0 && ({index_last}) - {at} == 3;
+                }}
                 if ({vector}) {v} = *reinterpret_cast<const float4*>(&{array}[{at}]);
             }}
             if (!{vector}) {{
@@ -96,7 +105,7 @@ def _vectorised(kernel: CudaKernel, loop: Loop) -> str | None:
     parts = {"before": declarations, "inside": source.of(condition), "index": source.of(place[1][0])}
     target = store[0]
     local = {name: kernel.fresh(name) for name in ("v", "vector", "at")}
-    stores = _stores(kernel, loop, target, local["v"], declarations)
+    stores = _stores(kernel, loop, target, local["v"])
     return _LOOP.format(
         **texts, **parts, **local, width=_WIDTH, stores=stores,
         before_last=substituted(declarations, {loop.var: f"({loop.var} + 3)"}),
@@ -120,7 +129,7 @@ def _singles(parts: dict[str, str], vector: str, array: str, var: str) -> str:
     return "\n                ".join(made)
 
 
-def _stores(kernel: CudaKernel, loop: Loop, target: Node, vector: str, declarations: str) -> str:
+def _stores(kernel: CudaKernel, loop: Loop, target: Node, vector: str) -> str:
     """One store of four where the tile's last index is `e % W`, else four."""
     text = kernel.source.of(target)
     tile = subscript(kernel.source, target)
@@ -128,7 +137,7 @@ def _stores(kernel: CudaKernel, loop: Loop, target: Node, vector: str, declarati
     if is_row and tile is not None and _is_aligned(kernel, tile[0]):
         return f"*reinterpret_cast<float4*>(&{text}) = {vector};"
     stores = (f"{_at(kernel, target, loop.var, i)} = {vector}.{f};" for i, f in enumerate("xyzw"))
-    return " ".join(stores)
+    return "\n            ".join(stores)
 
 
 def _is_aligned(kernel: CudaKernel, tile: str) -> bool:

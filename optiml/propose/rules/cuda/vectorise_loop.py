@@ -1,8 +1,8 @@
 """Let each step of a strided loop handle four consecutive elements with one access of 16 bytes.
 
-Precondition: a loop `for (i = first; i < stop; i += step)` that a warp or a block shares (first is the lane, the thread or
-the global index, step their number), whose loads and stores of fp32 arguments all are at `base + i`. Elements up to a
-multiple of four are taken so if every base is a multiple of four, the others one by one.
+Precondition: a loop `for (i = first; i < stop; i += step)` that a warp or a block shares (first is the lane, the
+thread or the global index, step their number), whose loads and stores of fp32 arguments all are at `base + i`.
+Elements up to a multiple of four are taken so if every base is a multiple of four, the others one by one.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''

@@ -1,8 +1,8 @@
-"""Give each row that a thread works on to a warp: its lanes take neighbouring elements, and merge their sums by shuffles.
+"""Give each row that a thread works on to a warp: lanes take neighbouring elements, and merge sums by shuffles.
 
-Precondition: a one-dimensional kernel whose thread has one index, guarded by an early return; its loops go from 0 in steps
-of 1 and either reduce into a variable with `+=` (from 0) or `fmaxf` / `fminf`, or write one element each. What is
-written outside of the loops is written by the first lane. Blocks are whole warps; the grid has 32 times as many.
+Precondition: a one-dimensional kernel whose thread has one index, guarded by an early return; its loops go from 0 in
+steps of 1 and either reduce into a variable with `+=` (from 0) or `fmaxf` / `fminf`, or write one element each. What
+is written outside of the loops is written by the first lane. Blocks are whole warps; the grid has 32 times as many.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -118,6 +118,6 @@ def _merged(kernel: CudaKernel, update: tuple[Node, str, Node], zeros: set[str],
 RULE = CudaRule(
     "warp-per-row",
     frozenset({"l1", "l2", "dram", "latency"}),
-    "The lanes of a warp go along a row together: their loads fall into the same lines, and 32 times as many threads work.",
+    "The lanes of a warp go along a row together: their loads fall into the same lines.",
     _find,
 )

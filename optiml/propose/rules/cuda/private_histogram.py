@@ -1,0 +1,95 @@
+"""Count in shared memory, and add a block's counts to global memory at its end.
+
+Precondition: `atomicAdd(&counts[bin], value)` on an int or float argument of a constant number of elements, in a
+one-dimensional kernel that reads it nowhere and returns nowhere early.
+
+>>> from optiml.propose.rules.example import show
+>>> show(RULE, '''
+... __global__ void f(const int* x, int* y, int n) {
+...     int i = blockIdx.x * blockDim.x + threadIdx.x;
+...     if (i < n) atomicAdd(&y[x[i]], 1);
+... }''', "in:x:i32 inout:y:i32:64 n")
+__global__ void f(const int* x, int* y, int n) {
+    __shared__ int mine[64];
+    for (int b = threadIdx.x; b < 64; b += blockDim.x) mine[b] = 0;
+    __syncthreads();
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) atomicAdd(&mine[x[i]], 1);
+    __syncthreads();
+    for (int b = threadIdx.x; b < 64; b += blockDim.x) {
+        if (mine[b] != 0) atomicAdd(&y[b], mine[b]);
+    }
+}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from optiml.cuda_source import named, walk
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Parameter, Rewrite
+from optiml.propose.rules.cuda.loops import subscript
+
+_MOST_BYTES = 16384
+_WORD = 4
+_START = """
+    __shared__ {type} {mine}[{bins}];
+    for (int {b} = threadIdx.x; {b} < {bins}; {b} += blockDim.x) {mine}[{b}] = 0;
+    __syncthreads();"""
+_END = """\
+    __syncthreads();
+    for (int {b} = threadIdx.x; {b} < {bins}; {b} += blockDim.x) {{
+        if ({mine}[{b}] != 0) atomicAdd(&{counts}[{b}], {mine}[{b}]);
+    }}
+"""
+
+
+def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
+    block = kernel.unit.block()
+    if block is None or block[1:] != (1, 1) or any(walk(kernel.body, "return_statement")):
+        return
+    for parameter in kernel.pointers.values():
+        bins, places = _bins(parameter), _places(kernel, parameter.name)
+        if bins is None or not places:
+            continue
+        names = {"mine": kernel.fresh("mine"), "b": kernel.fresh("b"), "bins": bins}
+        texts = {"type": parameter.type, "counts": parameter.name}
+        start, end = (t.format(**names, **texts) for t in (_START, _END))
+        body = kernel.body
+        ends = ((body.start_byte + 1,) * 2 + (start,), (body.end_byte - 1,) * 2 + (end,))
+        inner = ((n.start_byte, n.end_byte, names["mine"]) for n in places)
+        yield Rewrite(parameter.name, kernel.source.spliced(*ends, *inner))
+
+
+def _bins(parameter: Parameter) -> int | None:
+    shape = parameter.argument.get("shape", ())
+    if parameter.type not in ("int", "float", "unsigned") or len(shape) != 1 or not str(shape[0]).isdigit():
+        return None
+    return int(shape[0]) if int(shape[0]) * _WORD <= _MOST_BYTES else None
+
+
+def _places(kernel: CudaKernel, name: str) -> list[Node]:
+    """The array's name in each atomicAdd; empty if it is used in any other way."""
+    uses = [n for n in walk(kernel.body, "identifier") if kernel.source.of(n) == name]
+    return uses if uses and all(_is_added(kernel, n) for n in uses) else []
+
+
+def _is_added(kernel: CudaKernel, use: Node) -> bool:
+    """Whether it is the array of `atomicAdd(&array[bin], ...)`."""
+    place = use.parent
+    address = place.parent if place is not None else None
+    call = address.parent.parent if address is not None and address.parent is not None else None
+    if place is None or address is None or call is None or call.type != "call_expression":
+        return False
+    is_whole = subscript(kernel.source, place) is not None and address.type == "pointer_expression"
+    return is_whole and kernel.source.of(call.children[0]) == "atomicAdd" and named(call.children[1])[0] == address
+
+
+RULE = CudaRule(
+    "private-histogram",
+    frozenset({"atomics", "l2", "latency"}),
+    "Blocks count in shared memory; global memory sees one addition for each block and bin.",
+    _find,
+)
