@@ -99,8 +99,8 @@ def optimize(
     Raises UserError: what loading the task raises; run-exists; bad-baseline where the kernel fails its own task.
     """
     ground = _ground(settings)
-    with Store.create(path) as store:
-        store.state({"settings": asdict(settings), "digest": ground.digest, "environment": _environment()})
+    facts = {"settings": asdict(settings), "digest": ground.digest, "environment": _environment()}
+    with Store.create(path, facts) as store:
         return _run(ground, store, watcher, workers, evaluator)
 
 

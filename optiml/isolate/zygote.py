@@ -2,7 +2,7 @@
 
 Requests come as lines of JSON on stdin, `{"id": 1, "limits": {...}, "request": {...}}`; a reply is a line on stdout,
 in the order in which children end: `{"id": 1, "answer": {...}}`, or `{"id": 1, "died": {"how": ..., "said": ...}}`. A
-child is killed with its whole process group at its deadline, when its answer is too long, and when the zygote's stdin ends.
+child is killed with its whole process group at its deadline, when its answer is too long, and when stdin ends.
 """
 
 from __future__ import annotations

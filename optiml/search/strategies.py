@@ -12,6 +12,11 @@ Maker = Callable[[Scored, Space, int], Strategy]
 # Name -> module of optiml.search and class there.
 _PLACES = {
     "mcts": ("mcts", "Mcts"),
+    "best-of-n": ("best_of_n", "BestOfN"),
+    "random": ("random_search", "RandomSearch"),
+    "greedy": ("greedy", "Greedy"),
+    "beam": ("beam", "Beam"),
+    "polca": ("polca", "Polca"),
 }
 STRATEGIES = tuple(_PLACES)
 

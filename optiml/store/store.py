@@ -40,9 +40,12 @@ class Store:
         self._connection = connection
 
     @staticmethod
-    def create(path: Path) -> Store:
-        """A new file. Raises UserError `run-exists` where there is one, `bad-folder` where none can be made."""
-        if path.exists():
+    def create(path: Path, facts: Mapping[str, Any]) -> Store:
+        """A new file with the facts of a run that begins, or one that a kill left before it had any.
+
+        Raises UserError `run-exists` where there is a file, `bad-folder` where none can be made.
+        """
+        if path.exists() and not _is_blank(path):
             remedy = f"continue it: optiml resume {path}; or name another file with --run"
             raise fail("run-exists", "there is a run already", Location(str(path)), remedy)
         connection = _connected(path)
@@ -50,6 +53,7 @@ class Store:
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.executemany("INSERT INTO facts VALUES (?, ?)", _rows(facts))
         return Store(connection, path)
 
     @staticmethod
@@ -80,9 +84,8 @@ class Store:
 
     def state(self, facts: Mapping[str, Any]) -> None:
         """Keep facts of the run under their names; a name that has a fact gets the new one."""
-        rows = [(name, _text(value)) for name, value in facts.items()]
         with _transaction(self._connection):
-            self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", _rows(facts))
 
     def facts(self) -> dict[str, Any]:
         """All facts by name."""
@@ -167,6 +170,21 @@ def _connected(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise fail("no-run", f"this is no run: {error}", Location(str(path))) from None
     return connection
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file is a database without tables, or empty."""
+    connection = sqlite3.connect(path)
+    try:
+        return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+
+
+def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _text(value)) for name, value in facts.items()]
 
 
 @contextmanager

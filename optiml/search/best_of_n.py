@@ -1,0 +1,42 @@
+"""Best of N: independent walks from the root, each a few random edits long; nothing is learnt between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optiml.edit import Edit
+from optiml.search.protocol import Scored, Space, Step
+
+DEPTH = 5
+# Walks that end at once, one after another, before the search counts as exhausted.
+_MOST_EMPTY = 50
+
+
+class BestOfN:
+    """The strategy of the name `best-of-n`. Walks may meet: a program that is known costs no evaluation."""
+
+    name = "best-of-n"
+
+    def __init__(self, root: Scored, space: Space, seed: int, depth: int = DEPTH) -> None:
+        self._root, self._space, self._depth = root, space, depth
+        self._random = np.random.default_rng(seed)
+        self._walkers: list[Scored] = []
+        self._edits: dict[str, Sequence[Edit]] = {}
+
+    def ask(self) -> Step | None:
+        """Go on with a walk whose last step passed, or begin one."""
+        for _ in range(_MOST_EMPTY):
+            at = self._walkers.pop(0) if self._walkers else self._root
+            if at.key not in self._edits:
+                self._edits[at.key] = self._space.edits(at)
+            edits = self._edits[at.key]
+            if edits:
+                return Step(at, edits[int(self._random.integers(len(edits)))])
+        return None
+
+    def tell(self, step: Step, result: Scored) -> None:  # noqa: ARG002 - the result knows its path
+        """A walk ends at a failure and at its depth."""
+        if result.verdict.is_ok and len(result.path) < self._depth:
+            self._walkers.append(result)
