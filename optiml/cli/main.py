@@ -13,6 +13,10 @@ from ir.diagnostics import ExitCode, UserError
 COMMANDS = {
     "optimize": ("optimize", "Search for a faster kernel that passes the task's checks."),
     "resume": ("resume", "Go on with a run that was stopped."),
+    "show": ("show", "List the steps of a run: what was tried, and what came of it."),
+    "best": ("best", "Show the best kernel of a run: its times, its limiter, the edits that led to it."),
+    "diff": ("diff", "Show what changed between two programs of a run."),
+    "export": ("export", "Write the best kernel as a task of its own, with its evidence."),
 }
 
 

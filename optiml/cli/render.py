@@ -78,15 +78,21 @@ def _table(baseline: Finalist, winner: Finalist) -> list[str]:
     rows.append(
         ["geometric mean", f"{before.time_us:.4g}", f"{after.time_us:.4g}", f"{before.time_us / after.time_us:.2f}x"]
     )
-    return [f"times are {after.kind}{error}", *_aligned(rows)]
+    return [f"times are {after.kind}{error}", *aligned(rows)]
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]], left: tuple[int, ...] = (0,)) -> list[str]:
+    """Rows as lines with columns of one width, those of `left` to the left and the others to the right.
+
+    >>> aligned([["a", "bc"], ["def", "1"]])
+    ['a    bc', 'def   1']
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
+    return ["  ".join(_cell(c, i, widths, left) for i, c in enumerate(row)).rstrip() for row in rows]
+
+
+def _cell(text: str, column: int, widths: list[int], left: tuple[int, ...]) -> str:
+    return text.ljust(widths[column]) if column in left else text.rjust(widths[column])
 
 
 def _story(baseline: Finalist, winner: Finalist) -> list[str]:

@@ -62,7 +62,8 @@ class Pool:
 
 def _of_death(died: dict[str, str]) -> Verdict:
     status = Status.TIMEOUT if died["how"] == "timeout" else Status.CRASH
-    evidence = "\n".join(filter(None, (f"the evaluation {died['how']}", died["said"])))
+    how = "took too long" if status is Status.TIMEOUT else died["how"]
+    evidence = "\n".join(filter(None, (f"the evaluation {how}", died["said"])))
     return failed(status, "child", evidence)
 
 

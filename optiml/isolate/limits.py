@@ -1,4 +1,7 @@
-"""Limits that the kernel of the operating system enforces on a child: memory, processor time, files, core dumps."""
+"""Limits on a child: processor time, files and core dumps by the operating system, memory by looking at it.
+
+A limit on the address space would not do: a device that is emulated reserves far more than it ever uses.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _OPEN_FILES = 256
 
 @dataclass(frozen=True)
 class ChildLimits:
-    """What one child may use. memory_bytes: address space beyond what it starts with. answer_bytes: of its reply."""
+    """What one child may use. memory_bytes: resident, of it and all below it. answer_bytes: of its reply."""
 
     wall_s: float = 300.0
     memory_bytes: int = 6 << 30
@@ -23,8 +26,9 @@ class ChildLimits:
 def limit_this_process(limits: ChildLimits) -> None:
     """Apply the limits to this process for good; its children inherit them."""
     cpu_s = int(limits.wall_s) + 1
+    # Where memory ends all the same, the system shall end this process before any other.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     for what, wanted in (
-        (resource.RLIMIT_AS, address_space_bytes() + limits.memory_bytes),
         (resource.RLIMIT_CPU, cpu_s),
         (resource.RLIMIT_FSIZE, _FILE_BYTES),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
@@ -33,10 +37,15 @@ def limit_this_process(limits: ChildLimits) -> None:
         _lower(what, wanted)
 
 
-def address_space_bytes() -> int:
-    """The address space that this process has mapped; 0 where the system does not tell."""
-    file = Path("/proc/self/statm")
-    return int(file.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if file.exists() else 0
+def resident_bytes(pid: int) -> int:
+    """Memory of a process and all below it that is resident and its own; 0 where it is gone, or nothing tells."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        _size, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
+        below = (folder / f"task/{pid}/children").read_text().split()
+    except OSError:
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE") + sum(resident_bytes(int(p)) for p in below)
 
 
 def _lower(what: int, wanted: int) -> None:

@@ -2,7 +2,8 @@
 
 Requests come as lines of JSON on stdin, `{"id": 1, "limits": {...}, "request": {...}}`; a reply is a line on stdout,
 in the order in which children end: `{"id": 1, "answer": {...}}`, or `{"id": 1, "died": {"how": ..., "said": ...}}`. A
-child is killed with its whole process group at its deadline, when its answer is too long, and when stdin ends.
+child is killed with its whole process group at its deadline, when its memory or its answer is too large, and when stdin
+ends.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from optiml.isolate.limits import ChildLimits, limit_this_process
+from optiml.isolate.limits import ChildLimits, limit_this_process, resident_bytes
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 _READ_BYTES = 1 << 16
 _SAID_BYTES = 4096
 _JOIN_S = 5.0
+# How often the memory of children is looked at.
+_LOOK_S = 0.1
 
 
 @dataclass
@@ -42,6 +45,7 @@ class _Child:
     folder: Path
     deadline_s: float
     answer_bytes: int
+    memory_bytes: int
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -67,6 +71,8 @@ class Zygote:
                     self._read_answer(self._children[key.fd])
             for child in [c for c in self._children.values() if time.monotonic() > c.deadline_s]:
                 self._end(child, "timeout")
+            for child in [c for c in self._children.values() if resident_bytes(c.process.pid) > c.memory_bytes]:
+                self._end(child, f"needed more than {child.memory_bytes} bytes of memory")
             while self._waiting and len(self._children) < self._workers:
                 self._start(self._waiting.popleft())
         for child in list(self._children.values()):
@@ -74,7 +80,7 @@ class Zygote:
 
     def _patience_s(self) -> float | None:
         ends = [c.deadline_s for c in self._children.values()]
-        return max(min(ends) - time.monotonic(), 0.0) + 0.01 if ends else None
+        return min(max(min(ends) - time.monotonic(), 0.0) + 0.01, _LOOK_S) if ends else None
 
     def _read_requests(self) -> bool:
         data = os.read(self._requests, _READ_BYTES)
@@ -91,7 +97,8 @@ class Zygote:
         process.start()
         os.close(sender)
         deadline_s = time.monotonic() + limits.wall_s
-        self._children[receiver] = _Child(message["id"], process, receiver, folder, deadline_s, limits.answer_bytes)
+        child = _Child(message["id"], process, receiver, folder, deadline_s, limits.answer_bytes, limits.memory_bytes)
+        self._children[receiver] = child
         self._selector.register(receiver, selectors.EVENT_READ)
 
     def _read_answer(self, child: _Child) -> None:
@@ -167,10 +174,12 @@ def _how(status: int | None) -> str:
 def _said(folder: Path) -> str:
     """The end of what the child wrote to stdout and stderr."""
     try:
-        data = (folder / "output").read_bytes()
+        with (folder / "output").open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _SAID_BYTES, 0))
+            data = file.read()
     except OSError:
         return ""
-    return data[-_SAID_BYTES:].decode("utf-8", errors="replace").strip()
+    return data.decode("utf-8", errors="replace").strip()
 
 
 def main(arguments: list[str]) -> None:

@@ -106,6 +106,11 @@ class Store:
         row = self._connection.execute(query, (key, purpose)).fetchone()
         return None if row is None else verdict_of(json.loads(row[0]))
 
+    def verdicts(self) -> dict[tuple[str, str], Verdict]:
+        """All verdicts by key and purpose."""
+        rows = self._connection.execute("SELECT key, purpose, verdict FROM verdicts ORDER BY key, purpose")
+        return {(key, purpose): verdict_of(json.loads(text)) for key, purpose, text in rows}
+
     def candidate(self, key: str) -> Candidate:
         """Raises KeyError for an unknown key."""
         query = "SELECT language, source, overrides FROM candidates WHERE key = ?"
@@ -199,4 +204,4 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value)

@@ -149,7 +149,7 @@ def test_a_kill_leaves_whole_events(tmp_path: Path, delay_s: float) -> None:
         for step in steps:
             found = store.proposal(step.number)
             assert found is not None
-            assert [e.result.key for e in found[1]][0] == step.key
+            assert found[1][0].result.key == step.key
             assert store.candidate(step.key)
 
 

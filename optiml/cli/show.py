@@ -1,0 +1,88 @@
+"""`optiml show`: the steps of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ir.diagnostics import ExitCode
+
+if TYPE_CHECKING:
+    from optiml.store.reading import Reading
+    from optiml.store.store import StepRow
+
+SCHEMA_VERSION = 1
+_KEY_DIGITS = 8
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--passed", is_flag=True, help="Only steps whose program passed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def command(run: Path, passed: bool, as_json: bool) -> int:
+    """List the steps of the run in the file RUN; it may still be going on."""
+    from optiml.store.reading import read_run
+
+    reading = read_run(run)
+    steps = [s for s in reading.steps if not passed or reading.verdicts[s.key].is_ok]
+    if as_json:
+        click.echo(json.dumps(_document(reading, steps), indent=2, sort_keys=True))
+    else:
+        click.echo("\n".join(_lines(reading, steps)))
+    return ExitCode.SUCCESS
+
+
+def _document(reading: Reading, steps: list[StepRow]) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "settings": dict(reading.settings),
+        "is_finished": reading.is_finished,
+        "ended": reading.facts.get("ended"),
+        "baseline": {"key": reading.root, "time_us": reading.baseline_us},
+        "best": reading.best,
+        "steps": [_step(reading, s) for s in steps],
+        "timing": {"elapsed_s": reading.steps[-1].elapsed_s if reading.steps else 0.0},
+    }
+
+
+def _step(reading: Reading, step: StepRow) -> dict[str, Any]:
+    verdict = reading.verdicts[step.key]
+    metrics = verdict.metrics
+    return {
+        "number": step.number,
+        "key": step.key,
+        "parent": step.parent,
+        "tag": step.tag,
+        "aimed_at": step.limiter,
+        "why": step.why,
+        "proposer": step.proposer,
+        "status": str(verdict.status),
+        "stage": verdict.stage,
+        "evidence": verdict.evidence,
+        "time_us": verdict.time_us,
+        "kind": metrics.kind if metrics else None,
+        "limiter": metrics.limiter if metrics else None,
+        "reward": step.reward,
+    }
+
+
+def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
+    from optiml.cli.render import aligned
+
+    chosen, base_us = reading.settings, reading.baseline_us
+    state = f"ended by: {reading.facts['ended']}" if reading.is_finished else "not finished"
+    head = f"{chosen['task']} on {chosen['target']}: {chosen['strategy']}, {chosen['proposer']}, seed {chosen['seed']}"
+    rows = [["step", "from", "edit", "came to", "speed-up", "limiter"]]
+    numbers = {s.key: str(s.number) for s in reversed(reading.steps)} | {reading.root: "-"}
+    for step in steps:
+        verdict = reading.verdicts[step.key]
+        speedup = f"{base_us / verdict.time_us:.2f}x" if verdict.time_us and base_us else ""
+        came_to = f"{verdict.time_us:.4g} us" if verdict.time_us else str(verdict.status)
+        limiter = verdict.metrics.limiter if verdict.metrics else verdict.evidence.partition("\n")[0][:60]
+        mark = "*" if step.key == reading.best else ""
+        rows.append([f"{step.number}{mark}", numbers.get(step.parent, "-"), step.tag, came_to, speedup, limiter])
+    time = f"baseline {base_us:.4g} us (modelled)" if base_us else "the baseline has not been evaluated"
+    return [head, f"{state}; {time}; * is the best", "", *aligned(rows, left=(2, 3, 5))]

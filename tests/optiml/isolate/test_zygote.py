@@ -1,0 +1,114 @@
+"""Children of the zygote: each hostile one is contained, the others and the run go on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optiml.isolate.client import ZygoteClient
+from optiml.isolate.limits import ChildLimits
+
+HANDLER = "tests.optiml.isolate.hostile:answer"
+LIMITS = ChildLimits(wall_s=20.0, memory_bytes=256 << 20, answer_bytes=1 << 20)
+SHORT = ChildLimits(wall_s=1.0, memory_bytes=256 << 20, answer_bytes=1 << 20)
+
+
+@pytest.fixture
+def client() -> Iterator[ZygoteClient]:
+    with ZygoteClient(HANDLER, 2) as client:
+        yield client
+
+
+def ask(client: ZygoteClient, do: str, limits: ChildLimits = LIMITS, **more: Any) -> dict[str, Any]:
+    return client.wait(client.submit({"do": do, **more}, limits))
+
+
+def still_works(client: ZygoteClient) -> bool:
+    return ask(client, "echo", text="here") == {"id": client._count, "answer": {"echo": "here"}}
+
+
+def test_answers_come_to_who_asked(client: ZygoteClient) -> None:
+    numbers = [client.submit({"do": "sleep", "seconds": 0.3}, LIMITS)]
+    numbers += [client.submit({"do": "echo", "text": str(n)}, LIMITS) for n in range(8)]
+    assert [client.wait(n)["answer"]["echo"] for n in reversed(numbers[1:])] == [str(n) for n in reversed(range(8))]
+    assert client.wait(numbers[0])["answer"] == {"slept": True}
+
+
+def test_children_run_side_by_side(client: ZygoteClient) -> None:
+    assert still_works(client)
+    started = time.monotonic()
+    numbers = [client.submit({"do": "sleep", "seconds": 0.8}, LIMITS) for _ in range(2)]
+    assert all(client.wait(n)["answer"]["slept"] for n in numbers)
+    assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize(
+    ("deed", "limits", "how"),
+    [
+        ("spin", SHORT, "timeout"),
+        ("fork", SHORT, ""),
+        ("memory", LIMITS, "needed more than"),
+        ("segfault", LIMITS, "SIGSEGV"),
+        ("raise", LIMITS, "status 1"),
+        ("exit", LIMITS, "no answer"),
+        ("garbage", LIMITS, "no answer"),
+        ("long_answer", LIMITS, "answer of more than"),
+        ("print", ChildLimits(wall_s=60.0), "status 1"),
+    ],
+)
+def test_a_hostile_child_is_contained(client: ZygoteClient, deed: str, limits: ChildLimits, how: str) -> None:
+    other = client.submit({"do": "sleep", "seconds": 0.1}, LIMITS)
+    assert how in ask(client, deed, limits)["died"]["how"]
+    assert client.wait(other)["answer"] == {"slept": True}
+    assert still_works(client)
+
+
+def test_what_a_child_said_last_is_told(client: ZygoteClient) -> None:
+    assert "RuntimeError: this is what went wrong" in ask(client, "raise")["died"]["said"]
+
+
+def test_processes_that_a_child_leaves_behind_are_ended(client: ZygoteClient, tmp_path: Path) -> None:
+    pid = ask(client, "background", file=str(tmp_path / "late"))["answer"]["pid"]
+    for _ in range(50):
+        state = Path(f"/proc/{pid}/stat")
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the process lives on")
+
+
+def test_a_child_sees_no_secret_and_no_descriptor_of_others(
+    client: ZygoteClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    seen = ask(client, "look")["answer"]
+    assert "secret" not in str(seen["environment"])
+    assert seen["descriptors"][:4] == [0, 1, 2, 3]
+    assert len(seen["descriptors"]) <= 5, "the fifth is that of the listing"
+
+
+def test_files_that_a_child_leaves_are_removed(client: ZygoteClient) -> None:
+    folder = Path(ask(client, "leave")["answer"]["folder"])
+    assert folder != Path.cwd()
+    assert not folder.exists()
+
+
+def test_a_zygote_that_died_is_replaced_and_the_request_that_killed_it_is_answered(client: ZygoteClient) -> None:
+    number = client.submit({"do": "kill_parent"}, LIMITS)
+    assert client.wait(number)["died"]["how"] == "the process of the workers ended"
+    assert still_works(client)
+
+
+def test_a_closed_client_leaves_no_process() -> None:
+    client = ZygoteClient(HANDLER, 2)
+    client.submit({"do": "spin"}, LIMITS)
+    assert client._process is not None
+    pid = client._process.pid
+    client.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
