@@ -49,7 +49,13 @@ def _list_metrics(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.option("--size", "size", multiple=True, metavar="NAME=N", help="One size in place of the set's: M=4096.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="One page with everything.")
-@click.option("--trace", "trace_file", type=click.Path(path_type=Path), metavar="FILE", help="Perfetto trace of an SM.")
+@click.option(
+    "--trace",
+    "trace_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Perfetto trace of an SM, first size.",
+)
 @click.option("--lines", "with_lines", is_flag=True, help="What each source line executes, moves and waits for.")
 @click.option("--metrics", "with_metrics", is_flag=True, help="Every metric by Nsight Compute's name.")
 @click.option(

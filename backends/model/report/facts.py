@@ -25,6 +25,8 @@ SECTOR_BYTES = 32
 _WAVEFRONT_BYTES = 128
 _FAR, _NEAR = ("global", "local"), ("shared",)
 _OPERATIONS = {"load": "ld", "store": "st", "atomic": "atom", "reduce": "red", "copy": "ldgsts"}
+# K of a tcgen05 product, 32 bytes of 16-bit, 8-bit and 4-bit elements (PTX ISA, "tcgen05.mma", shapes); half for tf32.
+_TCGEN05_DEPTH = {"UTCHMMA": 16, "UTCQMMA": 32, "UTCIMMA": 32, "UTCMXQMMA": 32, "UTCOMMA": 64}
 # Operations of one lane, as Nsight Compute's roofline counts them: additions and products, two for an FMA.
 _LANE_FLOPS = {
     "fp32": {"FFMA": 2, "FADD": 1, "FMUL": 1, "FFMA32I": 2, "FADD32I": 1, "FMUL32I": 1, "FFMA2": 4, "FADD2": 2,
@@ -191,10 +193,18 @@ class Facts:
         return found
 
     def _tensor_flops(self) -> float | None:
-        opcodes = [i.opcode for i in self.function.instructions]
-        return (
-            None if any(o.startswith("UTC") and o.endswith("MMA") for o in opcodes) else sum(self.tensor_paths.values())
-        )
+        asynchronous = [i.index for i in self.function.instructions if i.opcode in _TCGEN05_DEPTH]
+        shapes = self.modelled.work.shapes
+        if any(index not in shapes and self.executions[index] for index in asynchronous):
+            return None
+        known = sum(self.executions[i] * self._tcgen05_ops(i) for i in asynchronous if i in shapes)
+        return float(known) + sum(self.tensor_paths.values())
+
+    def _tcgen05_ops(self, index: int) -> int:
+        """Multiplications and additions of one instruction, of both CTAs where two work on it."""
+        shape, opcode = self.modelled.work.shapes[index], self.function.instructions[index].opcode
+        is_tf32 = opcode == "UTCHMMA" and any("kind::tf32" in s.text for s in self.modelled.counts.sites)
+        return 2 * shape.m * shape.n * (_TCGEN05_DEPTH[opcode] // (2 if is_tf32 else 1))
 
 
 def ptx_opcode(site: Site) -> str:

@@ -22,6 +22,7 @@ class Roofline:
 
     peak_gflop_per_s: of the machine for that kind, None where its file does not say; roof_gflop_per_s: what it could do
     at this intensity. achieved_gflop_per_s and achieved_gbyte_per_s: modelled. bound: `memory` or `compute`.
+    is_complete: whether the operations of all matrix products are known.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Roofline:
     achieved_gflop_per_s: float
     achieved_gbyte_per_s: float
     bound: str | None
+    is_complete: bool = True
 
     @property
     def roof_share(self) -> float | None:
@@ -57,6 +59,7 @@ def roofline(facts: Facts) -> Roofline:
         kind, facts.total_flops, facts.dram_bytes, intensity, peak, dram, roof,
         facts.total_flops / seconds * 1e-9, facts.dram_bytes / seconds * 1e-9,
         None if roof is None else "compute" if roof == peak and flops[kind] else "memory",
+        facts.flops["tensor"] is not None,
     )  # fmt: skip
 
 

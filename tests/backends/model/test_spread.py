@@ -13,7 +13,8 @@ from backends.machines import load_machine, machine_names
 from backends.model.chip import chip_time
 from backends.model.sm import Repeat, Run, executed_blocks
 from backends.model.sm.trace import WarpTrace
-from backends.model.spread import GROUPS, groups_of, interval, spread, thinned
+from backends.model.spread import GROUPS, groups_of, interval, spread
+from backends.model.thinning import thinned
 from tests.backends.model.report.profiles import report
 
 _RUNS = st.integers(0, 9).map(lambda n: Run((n,)))

@@ -52,7 +52,7 @@ def test_it_says_what_the_report_says():
 
 def test_several_sizes_on_one_page():
     _text, page = _checked(report("transpose"), report("transpose", sizes="ROWS=1024 COLS=1024"))
-    assert "ROWS = 512 COLS = 512" in page.text and "ROWS = 1024 COLS = 1024" in page.text
+    assert "transpose ROWS=512 COLS=512" in page.text and "transpose ROWS=1024 COLS=1024" in page.text
 
 
 def test_strings_are_escaped():

@@ -85,7 +85,7 @@ def _part(report: Report) -> dict[str, object]:
     m = report.modelled
     return {
         "report": report,
-        "sizes": " ".join(f"{name} = {value}" for name, value in m.sizes.items()),
+        "heading": f"{m.kernel} {' '.join(f'{name}={value}' for name, value in m.sizes.items())}",
         "tiles": list(_tiles(report)),
         "busy": Markup(_bars([(name, share, COLOURS[0]) for name, share in m.limits.busy.items()], "Busy units")),
         "stalls": Markup(_bars([(n, s, colour_of(n)) for n, s in report.stalls.items() if s >= 0.005], "Stalls")),
@@ -112,8 +112,9 @@ def _tiles(report: Report) -> Iterator[Tile]:
         "Occupancy", f"{m.occupancy.share:.0%}", f"{m.occupancy.ctas} CTAs an SM, limited by {m.occupancy.limiter}"
     )
     r = report.roofline
-    value = "-" if r.roof_share is None else f"{r.roof_share:.0%}"
-    yield Tile("Of the roof", value, f"{r.kind}, {r.bound or 'unknown'} side")
+    is_known = r.is_complete and r.roof_share is not None
+    note = f"{r.kind}, {r.bound or 'unknown'} side" if is_known else "operations or rates are not known"
+    yield Tile("Of the roof", f"{r.roof_share:.0%}" if is_known else "-", note)
     yield Tile(
         "DRAM", f"{r.achieved_gbyte_per_s:,.0f}", f"of {r.dram_gbyte_per_s:,.0f} GB/s, {r.dram_bytes / 1e6:,.4g} MB"
     )

@@ -32,7 +32,7 @@ class _Plane:
 
 def roofline_chart(r: Roofline) -> str:
     """The chart; empty where there is no floating-point work, no traffic, or no known peak."""
-    if not (r.flops and r.intensity_flop_per_byte and r.peak_gflop_per_s):
+    if not (r.is_complete and r.flops and r.intensity_flop_per_byte and r.peak_gflop_per_s):
         return ""
     plane = _Plane(r, r.intensity_flop_per_byte, r.peak_gflop_per_s)
     parts = [*_grid(plane), *_roof(plane, r, r.peak_gflop_per_s), *_point(plane, r, r.intensity_flop_per_byte)]

@@ -90,6 +90,8 @@ def _head(report: Report) -> Iterator[str]:
 def _roofline(report: Report) -> str:
     r = report.roofline
     moved = f"{r.dram_bytes / 1e6:.4g} MB of DRAM, {r.achieved_gbyte_per_s:.4g} of {r.dram_gbyte_per_s:.4g} GB/s"
+    if not r.is_complete:
+        return f"roofline: matrix products of unknown size; {moved}"
     if not r.flops:
         return f"roofline: no floating-point work; {moved}"
     share = f", {r.roof_share:.0%} of the roof" if r.roof_share is not None else ""
