@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -16,7 +16,8 @@ from backends.compilers.ptxas import CompileTimeoutError
 from backends.run.devices import DeviceOptions
 from backends.run.outcome import LIMITS, Outcome
 from backends.run.outcome import Status as RunStatus
-from ir.diagnostics import Diagnostic, ExitCode, UserError
+from ir.diagnostics import Diagnostic, ExitCode, UserError, fail
+from ir.expression import ExpressionError
 from ir.task import Sizes, Task, load_task
 from optiml.candidate import as_task
 from optiml.evaluate.compiling import compiled_at
@@ -41,6 +42,8 @@ _OF_RUN = {
 # A modelled time may be this far below the floor, whose rates are rounded.
 _FLOOR_MARGIN = 0.95
 _EVIDENCE_LINES = 12
+# Threads of a block on every architecture so far: CUDA programming guide, technical specifications.
+_THREADS = 1024
 
 
 class _FailedError(Exception):
@@ -79,11 +82,12 @@ class _Run:
         machine = _machine(self.job.target)
         with self._stage("parse"), self._failing(Status.REFUSED):
             task = as_task(self.job.candidate, self.base, self.folder)
+            _check_launch(task, (*self.job.verify, *self.job.profile))
         first = (*self.job.verify, *self.job.profile)[0]
         with self._stage("compile"):
             compiled = self._compiled(task, first, machine.architecture)
         with self._stage("limits"):
-            self._check_limits(task, first, compiled, machine)
+            _check_limits(compiled, machine)
         for sizes in self.job.verify:
             self._verify(task, sizes, machine.architecture)
         with self._stage("profile"), self._failing(Status.FAULT):
@@ -91,25 +95,7 @@ class _Run:
 
     def _compiled(self, task: Task, sizes: Sizes, architecture: str) -> Compiled:
         with self._failing(Status.COMPILE_ERROR):
-            return compiled_at(task, sizes, architecture, self.job.limits)
-
-    def _check_limits(self, task: Task, sizes: Sizes, compiled: Compiled, machine: Machine) -> None:
-        threads = prod(compiled.block or (1, 1, 1))
-        resources = compiled.resources
-        registers = resources.registers if resources else 0
-        smem_bytes = compiled.dynamic_smem_bytes + compiled.static_smem_bytes
-        most = min(compiled.max_threads or 1024, machine.max_warps * machine.threads_per_warp)
-        wanted = {
-            "threads in a block": (threads, most),
-            "bytes of shared memory": (smem_bytes, machine.smem_bytes),
-            "registers of a block": (registers * threads, machine.registers_per_sm),
-            "blocks in the grid": (1 if prod(task.grid(sizes)) else 0, 1),
-        }
-        over = [
-            f"needs {got} {what}, {limit} allowed" for what, (got, limit) in wanted.items() if limit and got > limit
-        ]
-        if over:
-            raise _FailedError(failed(Status.RESOURCE_LIMIT, "limits", "; ".join(over)))
+            return compiled_at(task, sizes, architecture, self.job)
 
     def _verify(self, task: Task, sizes: Sizes, architecture: str) -> None:
         from backends.run.devices import open_device
@@ -165,6 +151,30 @@ def _machine(target: str) -> Machine:
     return load_machine(target)
 
 
+def _check_launch(task: Task, sizes: Sequence[Sizes]) -> None:
+    """Raises UserError `bad-launch` for a launch that has no value, or none above 0, at some size."""
+    for each in sizes:
+        try:
+            extents = (*task.grid(each), *task.block(each), *task.cluster(each))
+        except ExpressionError as error:
+            raise fail("bad-launch", str(error)) from error
+        if min(extents) < 1:
+            raise fail("bad-launch", f"an extent of the launch is {min(extents)} at {_text(each)}")
+
+
+def _check_limits(compiled: Compiled, machine: Machine) -> None:
+    threads = prod(compiled.block or (1, 1, 1))
+    registers = compiled.resources.registers if compiled.resources else 0
+    wanted = {
+        "threads in a block": (threads, min(compiled.max_threads or _THREADS, _THREADS)),
+        "bytes of shared memory": (compiled.dynamic_smem_bytes + compiled.static_smem_bytes, machine.smem_bytes),
+        "registers in a block": (registers * threads, machine.registers_per_sm),
+    }
+    over = [f"needs {got} {what}, {limit} allowed" for what, (got, limit) in wanted.items() if limit and got > limit]
+    if over:
+        raise _FailedError(failed(Status.RESOURCE_LIMIT, "limits", "; ".join(over)))
+
+
 def _check_floor(time: SizeTime, floor_us: float) -> None:
     if time.time_us < floor_us * _FLOOR_MARGIN:
         evidence = f"{time.time_us:.3g} us at {_text(time.sizes)}, where no kernel can need less than {floor_us:.3g} us"
@@ -203,6 +213,3 @@ def _shortened(text: str) -> str:
 
 def _text(sizes: Mapping[str, int]) -> str:
     return " ".join(f"{name}={value}" for name, value in sizes.items())
-
-
-Assess = Callable[[Job], Verdict]

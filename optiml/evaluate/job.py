@@ -29,7 +29,8 @@ class Job:
     task, variant: the task file and the variant that the candidate starts from. target: machine name or file. verify:
     sizes at which the result is checked, in this order, with inputs of `seed`; profile: sizes that are timed, after
     that. with_interval: times with the spread of the machine's parameters. floors_us: for each size of `profile` the
-    time below which no kernel can be.
+    time below which no kernel can be. artifacts: of a candidate in Python, as JSON; artifact_at: which of them belongs
+    to each size of `verify` and then `profile`.
     """
 
     task: str
@@ -42,6 +43,8 @@ class Job:
     with_interval: bool = False
     floors_us: tuple[float, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    artifacts: tuple[str, ...] = ()
+    artifact_at: tuple[int, ...] = ()
 
     def of(self, candidate: Candidate, seed: int) -> Job:
         """The same questions about another candidate."""
@@ -61,7 +64,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
             **document,
             "candidate": candidate_from(document["candidate"]),
             "limits": Limits(**document["limits"]),
-            **{name: tuple(document[name]) for name in ("verify", "profile", "floors_us")},
+            **{name: tuple(document[name]) for name in ("verify", "profile", "floors_us", "artifacts", "artifact_at")},
         }
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError
+from optiml.evaluate.compiling import artifacts_in
 from optiml.evaluate.job import Job, job_document
 from optiml.isolate.client import ZygoteClient
 from optiml.isolate.limits import ChildLimits
@@ -17,7 +19,7 @@ _PRELOAD = (
     "torch", "backends.compilers.task", "backends.compilers.nvrtc", "backends.run.task", "backends.run.oracle",
     "backends.emulator.device", "backends.model.profiling", "backends.machines",
 )  # fmt: skip
-_PRELOAD_TRITON = ("triton", "triton.compiler", "triton.backends.nvidia.compiler", "backends.compilers.triton")
+_PRELOAD_PYTHON = ("triton", "triton.compiler", "triton.backends.nvidia.compiler", "backends.compilers.triton")
 
 
 class Evaluator(Protocol):
@@ -34,30 +36,70 @@ class Evaluator(Protocol):
 
 
 class Pool:
-    """Evaluates in up to `workers` children at once (default: one for each core)."""
+    """Evaluates in up to `workers` children at once (default: one for each core).
+
+    A candidate in Python takes two: one that runs it in the sandbox, and one that examines what came out.
+    """
 
     def __init__(self, workers: int | None = None, language: str = "cuda") -> None:
-        preload = _PRELOAD if language == "cuda" else (*_PRELOAD, *_PRELOAD_TRITON)
+        preload = _PRELOAD if language == "cuda" else (*_PRELOAD, *_PRELOAD_PYTHON)
         self._client = ZygoteClient(_HANDLER, workers or os.cpu_count() or 1, preload)
+        self._jobs: dict[int, tuple[int, Job]] = {}
+        self._verdicts: dict[int, Verdict | UserError] = {}
+        self._count = 0
 
     def submit(self, job: Job) -> int:
         """Queue a job."""
-        limits = ChildLimits(job.limits.wall_s, job.limits.memory_bytes, job.limits.answer_bytes)
-        return self._client.submit(job_document(job), limits)
+        self._count += 1
+        if job.candidate.language == "cuda":
+            self._send(job_document(job), self._count, job)
+        else:
+            self._send({"compile": job_document(replace(job, seed=0, floors_us=()))}, self._count, job)
+        return self._count
 
     def wait(self, number: int) -> Verdict:
         """The verdict; a child that died is one too. Raises UserError where the task itself is at fault."""
-        reply = self._client.wait(number)
-        if "died" in reply:
-            return _of_death(reply["died"])
-        answer = reply["answer"]
-        if "error" in answer:
-            raise _error(answer["error"])
-        return verdict_of(answer["verdict"])
+        while number not in self._verdicts:
+            self._take(self._client.next())
+        found = self._verdicts.pop(number)
+        if isinstance(found, UserError):
+            raise found
+        return found
 
     def close(self) -> None:
         """End the workers."""
         self._client.close()
+
+    def _send(self, request: dict[str, Any], number: int, job: Job) -> None:
+        limits = ChildLimits(job.limits.wall_s, job.limits.memory_bytes, job.limits.answer_bytes)
+        self._jobs[self._client.submit(request, limits)] = (number, job)
+
+    def _take(self, reply: dict[str, Any]) -> None:
+        number, job = self._jobs.pop(reply["id"])
+        is_compiled = job.candidate.language == "cuda" or bool(job.artifacts)
+        if "died" in reply:
+            self._verdicts[number] = _of_death(reply["died"])
+        elif is_compiled:
+            self._verdicts[number] = _of_answer(reply["answer"])
+        else:
+            self._go_on(reply["answer"], number, job)
+
+    def _go_on(self, answer: dict[str, Any], number: int, job: Job) -> None:
+        """From the compiled candidate to its examination; whatever the sandbox says is about the candidate alone."""
+        if "error" in answer:
+            self._verdicts[number] = failed(Status.COMPILE_ERROR, "compile", str(answer["error"]))
+            return
+        try:
+            texts, at = artifacts_in(answer, job)
+        except UserError as error:
+            self._verdicts[number] = failed(Status.CHEATING, "compile", str(error), error.diagnostics)
+            return
+        whole = replace(job, artifacts=texts, artifact_at=at)
+        self._send(job_document(whole), number, whole)
+
+
+def _of_answer(answer: dict[str, Any]) -> Verdict | UserError:
+    return _error(answer["error"]) if "error" in answer else verdict_of(answer["verdict"])
 
 
 def _of_death(died: dict[str, str]) -> Verdict:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,7 @@ class ZygoteClient:
         self._pending: dict[int, bytes] = {}
         self._deaths: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
+        self._dead: deque[dict[str, Any]] = deque()
         self._count = 0
 
     def __enter__(self) -> ZygoteClient:
@@ -51,16 +53,26 @@ class ZygoteClient:
         self._send(self._count)
         return self._count
 
-    def wait(self, number: int) -> dict[str, Any]:
-        """The reply to a request: `{"answer": ...}` or `{"died": {"how": ..., "said": ...}}`."""
-        while number not in self._replies:
+    def next(self) -> dict[str, Any]:
+        """The reply to whichever request is done: `{"id": 1, "answer": ...}` or with `died`, see the zygote.
+
+        Raises AssertionError where no request is under way.
+        """
+        while not self._dead:
+            assert self._pending, "nothing is under way"
             line = _output(self._running()).readline()
             if line.endswith(b"\n"):
-                reply = json.loads(line)
-                self._replies[reply["id"]] = reply
-                self._pending.pop(reply["id"], None)
-            else:
-                self._revive()
+                reply: dict[str, Any] = json.loads(line)
+                del self._pending[reply["id"]]
+                return reply
+            self._revive()
+        return self._dead.popleft()
+
+    def wait(self, number: int) -> dict[str, Any]:
+        """The reply to one request; those that come before it are kept."""
+        while number not in self._replies:
+            reply = self.next()
+            self._replies[reply["id"]] = reply
         return self._replies.pop(number)
 
     def close(self) -> None:
@@ -106,7 +118,7 @@ class ZygoteClient:
             self._deaths[number] = self._deaths.get(number, 0) + 1
             if self._deaths[number] >= _MOST_DEATHS:
                 del self._pending[number]
-                self._replies[number] = {"id": number, "died": {"how": "the process of the workers ended", "said": ""}}
+                self._dead.append({"id": number, "died": {"how": "the process of the workers ended", "said": ""}})
         for number in sorted(self._pending):
             self._send(number)
 

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log, sqrt
 
 import numpy as np
@@ -97,7 +98,7 @@ def embedding(candidate: Candidate) -> NDArray[np.float64]:
     """A unit vector of DIMENSIONS: pairs of tokens and overrides, hashed and counted."""
     tokens = re.findall(r"\w+|[^\w\s]", candidate.source)
     settings = [f"{name}={value}" for name, value in sorted(candidate.overrides.items())]
-    counts = Counter([*zip(tokens, tokens[1:], strict=False), *((s, "") for s in settings)])
+    counts = Counter([*pairwise(tokens), *((s, "") for s in settings)])
     found = np.zeros(DIMENSIONS)
     for pair, count in counts.items():
         digest = hashlib.blake2b(" ".join(pair).encode(), digest_size=4).digest()

@@ -97,3 +97,18 @@ def _kill_parent(request: Answer) -> Answer:
 DEEDS: dict[str, Callable[[Answer], Answer]] = {
     name.lstrip("_"): deed for name, deed in list(globals().items()) if name.startswith("_") and callable(deed)
 }
+
+
+def attempt(request: Answer) -> Answer:
+    """Inside the sandbox: what came of running a piece of Python."""
+    from optiml.isolate.sandbox import enter
+
+    enter(Path.cwd())
+    try:
+        exec(request["code"], {"__name__": "candidate"})
+    except BaseException as error:  # noqa: BLE001 - whatever the piece of Python raises
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"error": ""}
+
+
+DEEDS["attempt"] = attempt
