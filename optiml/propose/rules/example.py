@@ -15,26 +15,33 @@ from optiml.propose.protocol import Rule, Unit
 _ENTRY = "f"
 
 
-def show(rule: Rule, text: str, arguments: str = "", detail: str = "", **overrides: Any) -> None:
+def show(
+    rule: Rule, text: str, arguments: str = "", detail: str = "", language: str = "cuda", **overrides: Any
+) -> None:
     """Print the first result of a rule (whose tag has `detail` in it) on the kernel `f`, then what it overrides.
 
-    `arguments`: `in:x out:y n` are two tensors of fp32 and a scalar; `in:x:fp16:64` has another type and 64 elements.
+    `arguments`: `in:x out:y n` are two tensors of fp32 and a scalar; `in:x:fp16:64,2` has another type and shape.
     """
-    edits = (e for e in rule.rewrites(example_unit(text, arguments, **overrides)) if detail in e.tag)
+    edits = (e for e in rule.rewrites(example_unit(text, arguments, language, **overrides)) if detail in e.tag)
     edit = next(edits, None)
     if edit is None:
         print("does not apply")
         return
     print("\n".join(line.rstrip() for line in edit.result.source.strip().splitlines() if line.strip()))
-    changed = {k: v for k, v in edit.result.overrides.items() if overrides.get(k.replace(".", "_")) != v}
+    given = {_key(name): value for name, value in overrides.items()}
+    changed = {k: v for k, v in edit.result.overrides.items() if given.get(k) != v}
     for key, value in changed.items():
         print(f"// {key} = {value}")
 
 
 def example_unit(text: str, arguments: str = "", language: str = "cuda", **overrides: Any) -> Unit:
     """A unit around a text; `launch_block=[32]` overrides `launch.block`."""
-    changes = {key.replace("_", ".", 1): value for key, value in overrides.items()}
+    changes = {_key(name): value for name, value in overrides.items()}
     return Unit(Candidate(language, text, changes), _task(arguments, language))
+
+
+def _key(name: str) -> str:
+    return name.replace("_", ".", 1)
 
 
 def _task(arguments: str, language: str) -> Task:
@@ -67,4 +74,4 @@ def _argument(text: str) -> dict[str, Any]:
     name, dtype, extent, *_ = [*rest.split(":"), "", ""]
     if not name:
         return {"name": text, "kind": "scalar", "dtype": "i32", "value": "N"}
-    return {"name": name, "role": role, "dtype": dtype or "fp32", "shape": [extent or "N"]}
+    return {"name": name, "role": role, "dtype": dtype or "fp32", "shape": (extent or "N").split(",")}
