@@ -11,6 +11,8 @@ from ir.diagnostics import ExitCode, UserError
 
 # Subcommand -> module of optiml.cli that defines `command`, and the line that `optiml --help` shows.
 COMMANDS = {
+    "init": ("init", "Write a task for a kernel: what can be read off its source, and what is left to fill in."),
+    "check": ("check", "Prove that a task tells right from wrong."),
     "optimize": ("optimize", "Search for a faster kernel that passes the task's checks."),
     "resume": ("resume", "Go on with a run that was stopped."),
     "show": ("show", "List the steps of a run: what was tried, and what came of it."),

@@ -77,8 +77,8 @@ class _Run:
     stage: str = "parse"
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def metrics(self) -> Metrics:
-        """What the profiler says, if all went well before."""
+    def metrics(self) -> Metrics | None:
+        """What the profiler says, if all went well before; None where it is not asked."""
         machine = _machine(self.job.target)
         with self._stage("parse"), self._failing(Status.REFUSED):
             task = as_task(self.job.candidate, self.base, self.folder)
@@ -91,7 +91,7 @@ class _Run:
         for sizes in self.job.verify:
             self._verify(task, sizes, machine.architecture)
         with self._stage("profile"), self._failing(Status.FAULT):
-            return self._profiled(task, machine)
+            return self._profiled(task, machine) if self.job.profile else None
 
     def _compiled(self, task: Task, sizes: Sizes, architecture: str) -> Compiled:
         with self._failing(Status.COMPILE_ERROR):

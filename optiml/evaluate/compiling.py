@@ -63,7 +63,7 @@ def compile_all(job: Job, folder: Path) -> dict[str, Any]:
 
 
 def artifacts_in(answer: dict[str, Any], job: Job) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The artifacts of an answer that may be forged. Raises UserError `bad-artifact` where it has not the right form."""
+    """The artifacts of an answer that may be forged. Raises UserError `bad-artifact` for one of another form."""
     from backends.compilers.artifact import from_json
 
     texts, at = answer.get("artifacts"), answer.get("at")

@@ -1,0 +1,121 @@
+"""Does a task tell right from wrong? Answers that a broken or lazy kernel might give must be found out.
+
+Each mutation is put in place of one output, and compared as a kernel's output would be. It must be found wrong at some
+size of the task; where it cannot differ from the right answer at any size, it says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from backends.run.inputs import draw_inputs
+from backends.run.oracle import Expected, compare, expected_outputs
+
+if TYPE_CHECKING:
+    from ir.task import Sizes, Task
+
+# Of the elements at the end that a truncated answer lacks.
+_LOST_SHARE = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size with the right answers for two draws of the inputs."""
+
+    inputs: Mapping[str, torch.Tensor]
+    expected: Mapping[str, Expected]
+    others: Mapping[str, Expected]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one mutation of one output: found out at `found` sizes of the `tried` at which it is another answer."""
+
+    output: str
+    mutation: str
+    found: int
+    tried: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task found it out."""
+        return self.found > 0
+
+
+def check_oracle(task: Task, seed: int = 0) -> Iterator[Finding]:
+    """A finding for each output and each mutation that makes sense for it, over the search and verify sizes.
+
+    Raises UserError `bad-reference` as the reference does.
+    """
+    cases = [_case(task, sizes, seed) for sizes in (*task.sizes["search"], *task.sizes["verify"])]
+    for argument in task.outputs:
+        for name, mutate in MUTATIONS.items():
+            outcomes = [o for case in cases if (o := _outcome(mutate, case, argument.name)) is not None]
+            if outcomes:
+                yield Finding(argument.name, name, sum(outcomes), len(outcomes))
+
+
+def _case(task: Task, sizes: Sizes, seed: int) -> Case:
+    inputs = draw_inputs(task, sizes, seed)
+    others = expected_outputs(task, sizes, draw_inputs(task, sizes, seed + 1))
+    return Case(inputs, expected_outputs(task, sizes, inputs), others)
+
+
+def _outcome(mutate: Callable[[Case, str], torch.Tensor | None], case: Case, output: str) -> bool | None:
+    """Whether it was found out; None where it is the right answer, or there is none to give."""
+    right = case.expected[output].value
+    wrong = mutate(case, output)
+    if wrong is None or not right.numel() or torch.equal(wrong.to(right.dtype), right):
+        return None
+    return not compare(output, wrong.to(right.dtype).contiguous(), case.expected[output]).passed
+
+
+def _zeros(case: Case, output: str) -> torch.Tensor:
+    return torch.zeros_like(case.expected[output].value)
+
+
+def _constant(case: Case, output: str) -> torch.Tensor:
+    """The constant that is least wrong: halfway between the extremes."""
+    value = case.expected[output].value.double()
+    middle = (value.nan_to_num().min() + value.nan_to_num().max()) / 2 if value.numel() else torch.tensor(0.0)
+    return torch.full_like(value, float(middle)).to(case.expected[output].value.dtype)
+
+
+def _of_other_inputs(case: Case, output: str) -> torch.Tensor:
+    return case.others[output].value
+
+
+def _transposed(case: Case, output: str) -> torch.Tensor | None:
+    value = case.expected[output].value
+    return value.transpose(-1, -2).reshape(value.shape) if value.dim() >= 2 else None
+
+
+def _truncated(case: Case, output: str) -> torch.Tensor:
+    """The last eighth (at least one element) was not computed."""
+    value = case.expected[output].value.clone().reshape(-1)
+    value[value.numel() - -(-value.numel() // _LOST_SHARE) :] = 0
+    return value.reshape(case.expected[output].value.shape)
+
+
+def _unchanged(case: Case, output: str) -> torch.Tensor | None:
+    return case.inputs.get(output)
+
+
+def _not_a_number(case: Case, output: str) -> torch.Tensor | None:
+    value = case.expected[output].value
+    return torch.full_like(value, torch.nan) if value.dtype.is_floating_point else None
+
+
+MUTATIONS: Mapping[str, Callable[[Case, str], torch.Tensor | None]] = {
+    "zeros": _zeros,
+    "constant": _constant,
+    "input-independent": _of_other_inputs,
+    "transposed": _transposed,
+    "truncated": _truncated,
+    "unchanged": _unchanged,
+    "not-a-number": _not_a_number,
+}
