@@ -16,13 +16,12 @@ from itertools import accumulate, zip_longest
 
 from backends.model.matching.match import MatchedClass
 from backends.model.parameters import SmParameters
-from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, WarpTrace, executed_blocks, simulate
+from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, executed_blocks, simulate
+from backends.model.thinning import Cta, simulate_bounded
 from backends.sass.function import Function
 
 # Rounds of CTAs that are simulated before the others are taken to be like the last of them.
 _ROUNDS = 2
-
-Cta = tuple[WarpTrace, ...]
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,9 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     resident = min(work.resident, count)
     simulated = simulated_ctas(count, resident)
     result = _simulated(work, share, simulated, resident, timeline)
-    rounds = (count - simulated) // resident
     cycles = result.cycles
-    if rounds:
-        cycles += rounds * (cycles - _simulated(work, share, simulated - resident, resident).cycles)
+    if rounds := (count - simulated) // resident:
+        cycles += rounds * _round_cycles(work, share, result, simulated, resident)
     cycles = max(cycles, hand_out_cycles(work, parameters))
     return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
 
@@ -117,17 +115,28 @@ def simulated_ctas(count: int, resident: int) -> int:
     return count if count <= first else first + (count - first) % resident
 
 
+def _round_cycles(work: Work, parameters: SmParameters, result: SmResult, simulated: int, resident: int) -> float:
+    """Cycles of one more round. Where loops are uneven, differences are mostly noise: the pace of a full SM instead."""
+    if not result.is_steady:
+        return sum(result.issues) * resident / simulated * result.full_cycles / result.full_issues
+    return result.cycles - _simulated(work, parameters, simulated - resident, resident).cycles
+
+
 def _simulated(work: Work, parameters: SmParameters, ctas: int, resident: int, timeline: int = 0) -> SmResult:
-    return simulate(
-        work.function,
-        list(dealt(work.classes, ctas)),
-        work.costs,
-        parameters,
-        resident=resident,
-        barriers=work.barriers,
-        shapes=work.shapes,
-        timeline=timeline,
-    )
+    def simulated(chosen: Sequence[Cta], issue_limit: int | None) -> SmResult:
+        return simulate(
+            work.function,
+            chosen,
+            work.costs,
+            parameters,
+            resident=resident,
+            barriers=work.barriers,
+            shapes=work.shapes,
+            timeline=timeline,
+            issue_limit=issue_limit,
+        )
+
+    return simulate_bounded(work.function, list(dealt(work.classes, ctas)), simulated)
 
 
 def dealt(classes: Sequence[MatchedClass], count: int) -> Iterator[Cta]:

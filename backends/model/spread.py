@@ -5,22 +5,21 @@ the ends of each group that make the machine slower, and once at those that make
 as squares do.
 
 Only the relative change is wanted, and for that a part of the work is simulated: one or two rounds of CTAs, whose loops
-are cut in proportion to no more than `_ISSUES` instructions. What no simulation reads (the launch, the rate at which
-CTAs start) is computed.
+are cut in proportion to no more than `_ISSUES` instructions, and to less than half of that, so that the difference
+tells what a turn takes. What no simulation reads (the launch, the rate at which CTAs start) is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log, sqrt
 
-from backends.model.chip import ChipTime, Cta, Work, dealt, hand_out_cycles, launch_cycles
+from backends.model.chip import ChipTime, Work, dealt, hand_out_cycles, launch_cycles
 from backends.model.modelled import Effect, Interval
 from backends.model.parameters import SmParameters
-from backends.model.sm import Repeat, Run, WarpTrace, simulate
-from backends.model.sm.trace import Step
-from backends.sass.function import Function
+from backends.model.sm import simulate
+from backends.model.thinning import Cta, block_lengths, issues_of, thin_ctas
 from ir.machine import Machine
 
 # Group -> what is part of a parameter's name. A parameter is in the first group that fits; larger is slower for the
@@ -33,8 +32,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "other": ("",),
 }
 _FASTER_IF_LARGER = ("gbyte_per_s", "per_cycle", "clock_mhz", "entries")
-# Warp instructions of one simulation, at most, if one turn of each loop is not more than that.
-_ISSUES = 40_000
+# Warp instructions of one simulation, at most, if one turn of each loop is not more than that; of a smaller one, their
+# part; and of more than one round.
+_ISSUES = 110_000
+_SMALLER = 0.45
+_ISSUES_OF_ROUNDS = 40_000
 _ROUNDS = 2
 
 
@@ -107,62 +109,49 @@ def _effects(work: Work, times: ChipTime, parameters: SmParameters) -> Iterator[
 
 @dataclass(frozen=True)
 class _Sample:
-    """Part of the work of an SM that is quick to simulate."""
+    """Parts of the work of an SM that are quick to simulate: CTAs, and the instructions that their warps execute.
+
+    One part that is all of a round, or two, from which time grows in proportion to `issues` instructions: what stands
+    before and after loops weighs no more than it does in the whole.
+    """
 
     work: Work
-    ctas: tuple[Cta, ...]
+    parts: tuple[tuple[tuple[Cta, ...], int], ...]
+    issues: int
     resident: int
     active_sms: int
 
     @staticmethod
     def of(work: Work, times: ChipTime) -> _Sample:
         resident = times.resident
-        one = tuple(dealt(work.classes, resident))
-        lengths = _lengths(work.function)
-        issues = sum(_issues(trace, lengths) for cta in one for trace in cta)
-        rounds = max(1, min(_ROUNDS, int(_ISSUES / max(issues, 1)), times.sm_ctas // resident))
-        part = min(1.0, _ISSUES / max(issues, 1))
-        known: dict[WarpTrace, WarpTrace] = {}
-        ctas = tuple(
-            tuple(known.setdefault(trace, thinned(trace, part)) for trace in cta)
-            for cta in dealt(work.classes, rounds * resident)
-        )
-        return _Sample(work, ctas, resident, times.active_sms)
+        issues = _issues(work, dealt(work.classes, resident))
+        rounds = max(1, min(_ROUNDS, _ISSUES_OF_ROUNDS // max(issues, 1), times.sm_ctas // resident))
+        ctas = list(dealt(work.classes, rounds * resident))
+        chosen = [ctas] if issues <= _ISSUES else [thin_ctas(ctas, n * _ISSUES / issues) for n in (_SMALLER, 1.0)]
+        parts = tuple((tuple(part), _issues(work, part)) for part in chosen)
+        return _Sample(work, parts, issues, resident, times.active_sms)
 
     def cycles(self, parameters: SmParameters) -> float:
+        """Of one round, or of two where they are short."""
+        found = [self._simulated(ctas, parameters) for ctas, _issues in self.parts]
+        if len(found) == 1 or self.parts[0][1] == self.parts[1][1]:
+            return found[-1]
+        (_few, few), (_many, many) = self.parts
+        return found[1] + max(found[1] - found[0], 1.0) / (many - few) * (self.issues - many)
+
+    def _simulated(self, ctas: Sequence[Cta], parameters: SmParameters) -> float:
         share = replace(parameters, overrides={**parameters.overrides, "sm_count": self.active_sms})
         work = self.work
         result = simulate(
-            work.function, self.ctas, work.costs, share,
+            work.function, ctas, work.costs, share,
             resident=self.resident, barriers=work.barriers, shapes=work.shapes,
         )  # fmt: skip
         return max(result.cycles, 1.0)
 
 
-def thinned(trace: WarpTrace, part: float) -> WarpTrace:
-    """A trace with that part of its turns: of outer loops first, and of those in them what is then left to cut.
-
-    >>> thinned((Repeat((Run((1,)), Repeat((Run((2,)),), 8)), 4),), 1 / 8)
-    (Repeat(body=(Run(blocks=(1,)), Repeat(body=(Run(blocks=(2,)),), count=4)), count=1),)
-    """
-    return tuple(step if isinstance(step, Run) else _thinned(step, part) for step in trace) if part < 1.0 else trace
-
-
-def _thinned(loop: Repeat, part: float) -> Step:
-    turns = max(1, round(loop.count * part))
-    return Repeat(thinned(loop.body, part * loop.count / turns), turns)
-
-
-def _lengths(function: Function) -> list[int]:
-    return [block.last - block.first for block in function.blocks]
-
-
-def _issues(trace: WarpTrace, lengths: list[int]) -> int:
-    """Instructions that a warp executes."""
-    return sum(
-        sum(lengths[b] for b in step.blocks) if isinstance(step, Run) else step.count * _issues(step.body, lengths)
-        for step in trace
-    )
+def _issues(work: Work, ctas: Iterable[Cta]) -> int:
+    lengths = block_lengths(work.function)
+    return sum(issues_of(trace, lengths) for cta in ctas for trace in cta)
 
 
 def _group(name: str, machine: Machine, members: list[str]) -> Group:

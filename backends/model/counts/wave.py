@@ -47,7 +47,7 @@ def groups_for(lines: float) -> int:
 
 def moved(movement: Movement, shifts: Array, sms: int, groups: int) -> Lines:
     """The wave of CTAs whose accesses are those of one CTA moved by `shifts` (CTAs, instructions)."""
-    parts = list(_parts(movement, shifts, groups))
+    parts = list(_parts(movement, shifts, groups)) or [(np.zeros(0, np.int64),) * 6]
     cta, event, order, line, masks, entry = (np.concatenate(c) for c in zip(*parts, strict=True))
     tape = movement.tape
     by_wave = np.lexsort((order, cta, event))

@@ -7,7 +7,7 @@ but a load, a barrier or a tensor instruction stays what it is, in as many copie
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from backends.sass.function import Function
@@ -45,6 +45,20 @@ ANCHORS: Mapping[str, tuple[tuple[str, ...], int]] = {
     **{name: (("MUFU",), _LOOSE) for name in ("ex2", "lg2", "sin", "cos", "rcp", "rsqrt", "sqrt", "tanh")},
     "fma": (("FFMA", "FMUL", "FADD", "DFMA", "DADD", "DMUL", "HFMA2", "HADD2", "HMUL2"), _LOOSE),
 }
+# Arithmetic that is looked at only in loops that have nothing better: the assembler merges and splits it freely.
+_INTEGER = (
+    "FLO", "IADD3", "IADD", "VIADD", "IMAD", "LEA", "LOP3", "SHF", "IABS", "IMNMX", "VIMNMX", "VIADDMNMX", "IDP", "POPC",
+)  # fmt: skip
+_FLOAT = ("FADD", "FMUL", "FMNMX", "FSETP", "FSEL", "DADD", "DMUL", "DSETP", "HADD2", "HMUL2", "HMNMX2")
+_CONVERSIONS = ("F2I", "I2F", "F2F", "I2I", "F2FP", "FRND", "I2FP", "F2IP")
+WEAK_ANCHORS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("add", "sub", "mul", "mad", "min", "max", "neg", "abs"), _INTEGER + _FLOAT),
+    **dict.fromkeys(("and", "or", "xor", "not", "lop3", "shl", "shr", "shf", "popc", "clz", "bfind"), _INTEGER),
+    **dict.fromkeys(("prmt", "selp", "bfe", "bfi", "brev", "dp4a"), ("PRMT", "SEL", "BREV", *_INTEGER)),
+    "cvt": _CONVERSIONS,
+    "membar": ("MEMBAR",),
+    "fence": ("MEMBAR", "FENCE"),
+}
 # One PTX instruction may be several machine instructions by its shape.
 _SPLIT = frozenset({"mma", "wmma", "tcgen05"})
 
@@ -79,27 +93,46 @@ def _base(ptx_opcode: str) -> str:
     return first_two if first_two in ANCHORS else parts[0]
 
 
+def weak_opcodes(ptx_opcode: str) -> tuple[str, ...]:
+    """The machine opcodes that a PTX opcode of arithmetic may become, none where it is kept or no such arithmetic."""
+    return () if kept_opcodes(ptx_opcode) else WEAK_ANCHORS.get(_base(ptx_opcode), ())
+
+
 def anchors(function: Function, opcodes: Mapping[int, str], counts: Mapping[int, int]) -> list[Anchor]:
-    """The anchors of a function.
+    """The anchors of a function; in loops that have none, arithmetic stands in.
 
     opcodes: PTX line -> opcode, after its guard if it has one (`@%p1 ld.global.f32`). counts: PTX line -> executions by
     one warp, guarded off or not.
     """
-    found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    guarded = set()
-    for block in function.blocks:
-        for instruction in function.instructions[block.first : block.last]:
-            line = instruction.ptx_line
-            if line is not None and line in opcodes and instruction.opcode in kept_opcodes(opcodes[line]):
-                found[line][block.number] += 1
-                guarded |= {line} if instruction.guard and not opcodes[line].startswith("@") else set()
+    kept = _found(function, range(len(function.blocks)), opcodes, kept_opcodes)
+    known = {block for blocks in kept.values() for block in blocks}
+    bare = [loop.blocks for loop in function.loops if not known & loop.blocks]
+    weak = _found(function, sorted(frozenset().union(*bare)), opcodes, weak_opcodes)
+    guarded = {
+        i.ptx_line for i in function.instructions if i.guard and not opcodes.get(i.ptx_line or 0, "@").startswith("@")
+    }
     return [
         _anchor(line, _base(opcodes[line]), counts.get(line, 0), blocks, line in guarded)
-        for line, blocks in sorted(found.items())
+        for line, blocks in sorted([*kept.items(), *weak.items()])
     ]
 
 
+def _found(
+    function: Function, blocks: Iterable[int], opcodes: Mapping[int, str], allowed: Callable[[str], tuple[str, ...]]
+) -> dict[int, dict[int, int]]:
+    """PTX line -> block -> instructions there that stand for it."""
+    found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for number in blocks:
+        block = function.blocks[number]
+        for instruction in function.instructions[block.first : block.last]:
+            line = instruction.ptx_line
+            if line is not None and line in opcodes and instruction.opcode in allowed(opcodes[line]):
+                found[line][number] += 1
+    return found
+
+
 def _anchor(line: int, base: str, count: int, blocks: Mapping[int, int], may_exceed: bool) -> Anchor:
-    parts = min(blocks.values()) if base in _SPLIT else 1
+    is_whole = base in ANCHORS and base not in _SPLIT
+    parts = 1 if is_whole else min(blocks.values())
     each = {block: max(n // parts, 1) for block, n in blocks.items()}
-    return Anchor(line, count, ANCHORS[base][1], each, may_exceed)
+    return Anchor(line, count, ANCHORS[base][1] if base in ANCHORS else _LOOSE, each, may_exceed)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.findings import Site
-from backends.model.matching.anchors import kept_opcodes
+from backends.model.matching.anchors import kept_opcodes, weak_opcodes
 from backends.sass.instruction import Instruction
 
 Rows = NDArray[np.int64]
@@ -18,7 +18,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Lines:
-    """PTX by line: the opcode of a line's only instruction that machine code keeps, and the instructions of each."""
+    """PTX by line: the opcode of a line's only instruction that machine code may keep, and the instructions of each."""
 
     opcodes: Mapping[int, str]
     instructions: Mapping[int, tuple[int, ...]]
@@ -28,7 +28,7 @@ class Lines:
         """From the instructions of a program, in which a function that was inlined twice has its lines twice."""
         found: dict[int, list[int]] = defaultdict(list)
         for index, site in enumerate(sites):
-            if site.place is not None and kept_opcodes(_opcode(site)):
+            if site.place is not None and (kept_opcodes(_opcode(site)) or weak_opcodes(_opcode(site))):
                 found[site.place.line].append(index)
         same = {n: i for n, i in found.items() if len({sites[k].text for k in i}) == 1}
         return Lines({n: _opcode(sites[i[0]]) for n, i in same.items()}, {n: tuple(i) for n, i in same.items()})

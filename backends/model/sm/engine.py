@@ -39,6 +39,7 @@ class Engine(Shared):
         self.ctas: list[Cta] = []
         self.timeline: list[Issue] = []
         self.timeline_limit = timeline
+        self.full_cycles = self.full_issues = 0.0
         self._turned: Frame | None = None
         self.start_cycles = self.parameters.cycles("cta_start_cycles")
         self.far_jump, self.jump_cycles = _front_end(self.parameters)
@@ -175,6 +176,9 @@ class Engine(Shared):
             leave_barriers(self, cta, now)
         elif len(self.ctas) < len(self.queue):
             self.launch(now + 1 + self.start_cycles)
+        elif not self.full_cycles:
+            self.full_cycles = now + 1 + self.offset
+            self.full_issues = sum(record.issues for record in self.program.records)
 
     def _note(self, warp: Warp, now: int) -> None:
         if len(self.timeline) < self.timeline_limit and warp.record is not None:

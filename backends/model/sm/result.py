@@ -57,6 +57,7 @@ class SmResult:
     issues: executions by SASS instruction. stalls: state -> warp-cycles by the instruction that waited, as Nsight
     Compute samples them; `selected` is issues. pipe_busy: pipe -> cycles that it was held, summed over the sub-cores.
     bytes: "shared", "l1", "l2", "dram" and so on -> bytes moved. ctas: (start, end) of each, in cycles.
+    full_cycles, full_issues: until a CTA ended that no other followed, while as many as fit were there.
     is_extrapolated: some loop was not simulated to its end; is_steady: its iterations had become even before that.
     assumptions: where the model had no published number and took a stated default.
     """
@@ -70,6 +71,8 @@ class SmResult:
     is_extrapolated: bool
     is_steady: bool
     simulated_issues: int
+    full_cycles: float = 0.0
+    full_issues: float = 0.0
     assumptions: tuple[Diagnostic, ...] = ()
     timeline: tuple[Issue, ...] = ()
 

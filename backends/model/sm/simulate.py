@@ -25,16 +25,18 @@ def simulate(
     shapes: Mapping[int, TensorShape] | None = None,
     timeline: int = 0,
     extrapolate: bool = True,
+    issue_limit: int | None = None,
 ) -> SmResult:
     """Run the CTAs on one SM, at most `resident` at a time (all, if None), each a trace for every warp.
 
     costs, barriers, shapes: by index of the SASS instruction. timeline: how many issues to note. Without
-    `extrapolate` every turn of every loop is simulated. Raises UserError: `model-deadlock` where warps wait for each
+    `extrapolate` every turn of every loop is simulated. Raises IssueLimitError where loops have not ended after so many
+    simulated instructions, UserError: `model-deadlock` where warps wait for each
     other for ever, `missing-rate` and `missing-table` where the machine file lacks what an instruction needs.
     """
     program = Program(function, costs, barriers or {}, shapes or {}, parameters)
     traces = [[program.trace(trace) for trace in warps] for warps in ctas]
-    extrapolation = Extrapolation(extrapolate)
+    extrapolation = Extrapolation(extrapolate, issue_limit)
     engine = Engine(program, traces, resident or len(ctas), extrapolation.turn, timeline)
     engine.run()
     return _result(program, engine, extrapolation)
@@ -57,6 +59,8 @@ def _result(program: Program, engine: Engine, extrapolation: Extrapolation) -> S
         is_extrapolated=extrapolation.skipped_turns > 0,
         is_steady=extrapolation.is_steady,
         simulated_issues=engine.issued,
+        full_cycles=engine.full_cycles,
+        full_issues=engine.full_issues,
         assumptions=tuple(program.assumptions.values()),
         timeline=tuple(engine.timeline),
     )

@@ -80,11 +80,19 @@ class History:
             self.stride *= 2
 
 
-class Extrapolation:
-    """Looks at the turns of one warp's loops. skipped_turns: of that warp; is_steady: none was skipped uneven."""
+class IssueLimitError(Exception):
+    """More instructions were simulated than was allowed, and the loops are not yet even."""
 
-    def __init__(self, enabled: bool = True) -> None:
+
+class Extrapolation:
+    """Looks at the turns of one warp's loops. skipped_turns: of that warp; is_steady: none was skipped uneven.
+
+    issue_limit: instructions that may be simulated.
+    """
+
+    def __init__(self, enabled: bool = True, issue_limit: int | None = None) -> None:
         self.enabled = enabled
+        self.issue_limit = issue_limit
         self.skipped_turns = 0
         self.is_steady = True
         self._last_skip = 0
@@ -92,7 +100,9 @@ class Extrapolation:
         self._seen = self._patience = 0
 
     def turn(self, engine: Engine, warp: Warp, frame: Frame, now: int) -> None:
-        """A warp has begun another turn of a loop."""
+        """A warp has begun another turn of a loop. Raises IssueLimitError."""
+        if self.issue_limit is not None and engine.issued > self.issue_limit:
+            raise IssueLimitError
         if not self.enabled or not self._is_reference(warp, engine.issued) or frame.remaining <= _LAST_TURNS:
             return
         history = frame.history

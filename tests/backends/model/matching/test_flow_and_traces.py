@@ -141,6 +141,17 @@ def test_unrolled_loop_comes_before_its_remainder() -> None:
     )  # fmt: skip
 
 
+def test_loop_of_arithmetic_alone_is_counted_by_it() -> None:
+    """Of a 64-bit addition two instructions are made: a loop of four copies has eight."""
+    code = [_line(_instruction(0, "MOV"), None), *(_line(_instruction(n, "IADD3"), 7) for n in range(1, 11))]
+    code.append(_line(_instruction(11, "EXIT"), None))
+    blocks = (Block(0, 0, 1, (1, 2)), Block(1, 1, 9, (1, 2)), Block(2, 9, 11, (2, 3)), Block(3, 11, 12, ()))
+    function = Function("kernel", "sm_90a", tuple(code), blocks, loops_of(blocks, [0]))
+    flow = solve_flow(function, anchors(function, {7: "add.s64"}, {7: 4 * 25 + 3}))
+    assert flow is not None
+    assert (flow.deviation, flow.of_block(1), flow.of_block(2)) == (0, 25, 3)
+
+
 def test_count_that_no_path_gives_is_a_deviation() -> None:
     built = Built((Straight(),))
     flow = solve_flow(built.function, [Anchor(2, 5, 8, {1: 1})])
