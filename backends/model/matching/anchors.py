@@ -47,7 +47,8 @@ ANCHORS: Mapping[str, tuple[tuple[str, ...], int]] = {
 }
 # Arithmetic that is looked at only in loops that have nothing better: the assembler merges and splits it freely.
 _INTEGER = (
-    "FLO", "IADD3", "IADD", "VIADD", "IMAD", "LEA", "LOP3", "SHF", "IABS", "IMNMX", "VIMNMX", "VIADDMNMX", "IDP", "POPC",
+    "IADD3", "IADD", "VIADD", "IMAD", "LEA", "LOP3", "SHF", "IABS", "IMNMX", "VIMNMX", "VIADDMNMX", "IDP",
+    "FLO", "POPC",
 )  # fmt: skip
 _FLOAT = ("FADD", "FMUL", "FMNMX", "FSETP", "FSEL", "DADD", "DMUL", "DSETP", "HADD2", "HMUL2", "HMNMX2")
 _CONVERSIONS = ("F2I", "I2F", "F2F", "I2I", "F2FP", "FRND", "I2FP", "F2IP")
