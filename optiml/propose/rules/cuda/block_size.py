@@ -1,7 +1,7 @@
 """Launch blocks of another size.
 
 Precondition: a one-dimensional block of a literal size that the kernel knows only as `blockDim.x` and that the grid
-has as the divisor of a cdiv, or one given by a tunable constant on both sides.
+has as the divisor of a cdiv, or one given by a tunable constant that the grid or the template has too.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -33,7 +33,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     block, grid = unit.extents("block"), unit.extents("grid")
     if block[1:] != ["1", "1"]:
         return
-    if block[0] in unit.tunable:
+    if block[0] in unit.tunable and (block[0] in kernel.template.values() or block[0] in re.findall(r"\w+", grid[0])):
         now = unit.tunable[block[0]]
         yield from (Rewrite(f"{s}", kernel.source.text, {f"constants.{block[0]}": s}) for s in _SIZES if s != now)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
@@ -50,7 +51,10 @@ def inlined(text: str, entry: str) -> str:
 
 
 def _once(source: Source, entry: str) -> str | None:
-    functions = {f.name: f for f in map(lambda n: _function(source, n), walk(source.root, "function_definition")) if f}
+    defined = [f for n in walk(source.root, "function_definition") if (f := _function(source, n)) is not None]
+    names = Counter(_name(source, n) for n in walk(source.root, "function_definition"))
+    # Which of several functions of a name is meant is for a compiler to say.
+    functions = {f.name: f for f in defined if names[f.name] == 1}
     kernel = next((n for n in walk(source.root, "function_definition") if _name(source, n) == entry), None)
     for call in walk(kernel, "call_expression") if kernel is not None else ():
         function = functions.get(source.of(call.children[0]))
@@ -65,10 +69,10 @@ def _inlined(source: Source, kernel: Node, call: Node, function: _Function) -> s
     arguments = named(call.children[1])
     if len(arguments) != len(function.parameters):
         return None
-    names, copies = _bindings(source, arguments, function)
+    taken = source.names(kernel)
+    names, copies = _bindings(source, arguments, function, taken)
     if not function.statements and function.result is not None and not copies:
         return source.replaced((call, f"({function.source.substituted(function.result, names)})"))
-    taken = source.names(kernel)
     local = {n: _fresh(n, taken) for s in function.statements for n in _locals(function.source, s)}
     body = " ".join(function.source.substituted(s, {**names, **local}) for s in function.statements)
     before = " ".join([*copies, body])
@@ -96,7 +100,9 @@ def _hoisted(source: Source, call: Node, before: str, result: str) -> str | None
     return source.spliced((*place, f"{{ {before} "), (call.start_byte, call.end_byte, result), (end, end, " }"))
 
 
-def _bindings(source: Source, arguments: list[Node], function: _Function) -> tuple[dict[str, str], list[str]]:
+def _bindings(
+    source: Source, arguments: list[Node], function: _Function, taken: frozenset[str]
+) -> tuple[dict[str, str], list[str]]:
     """Parameter -> what it stands for; and declarations of copies, for parameters that the function changes."""
     bodies = [*function.statements, *([function.result] if function.result is not None else [])]
     changed = frozenset(name for node in bodies for name in written(function.source, node))
@@ -104,7 +110,8 @@ def _bindings(source: Source, arguments: list[Node], function: _Function) -> tup
     for (kind, name), argument in zip(function.parameters, arguments, strict=True):
         text = source.of(argument)
         if "&" not in kind and (name in changed or any(walk(argument, "update_expression", "assignment_expression"))):
-            copies.append(f"{kind} {name} = {text};")
+            names[name] = _fresh(name, taken)
+            copies.append(f"{kind} {names[name]} = {text};")
             continue
         names[name] = text if argument.type in _ATOMS else f"({text})"
     return names, copies

@@ -1,9 +1,9 @@
 """Sum a row and its squares in one pass, relative to the row's first element, so that no digits cancel.
 
-Precondition: a loop that only does `sum += value`, then a mean `sum / count` that is not changed any more, then a loop
-with the same header that only does `squares += (value - mean) * (value - mean)`; sums merged by shuffles after each
-loop, or not at all. With d = value - shift, the squares are sum(d^2) - sum(d)^2 / count. Source: Chan, Golub and
-LeVeque, Algorithms for computing the sample variance, 1983 (shifted data).
+Precondition: a loop that only does `sum += value`, then a mean `sum / count` that is not changed any more, then a
+loop with the same header that only does `squares += (value - mean) * (value - mean)`; sums merged by shuffles after
+each loop, or not at all. With d = value - shift, the squares are sum(d^2) - count (mean - shift)^2. Source: Chan,
+Golub and LeVeque, Algorithms for computing the sample variance, 1983 (shifted data).
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -23,11 +23,11 @@ __global__ void f(const float* x, float* y, int n) {
     float squares = 0.0f;
     for (int i = 0; i < n; ++i) {
         float d = x[row * n + i] - shift;
-        sum += d;
+        sum += x[row * n + i];
         squares += d * d;
     }
-    float mean = shift + sum / n;
-    squares -= sum * (sum / n);
+    float mean = sum / n;
+    squares -= n * (mean - shift) * (mean - shift);
     y[row] = squares;
 }
 """
@@ -51,7 +51,7 @@ float {shift} = {stop} > 0 ? {first} : 0.0f;
     """
 _BODY = """{{
         float {d} = {value} - {shift};
-        {sum} += {d};
+        {sum} += {value};
         {squares} += {d} * {d};
     }}"""
 
@@ -84,12 +84,11 @@ def _fused(kernel: CudaKernel, nodes: list[Node], loop: Loop) -> list[tuple[int,
     shift, names = kernel.fresh("shift"), {"sum": total, "squares": squares[0], "value": value, "d": kernel.fresh("d")}
     first = substituted(value, {loop.var: "0"})
     start = _START.format(shift=shift, stop=loop.stop, first=first, squares=squares[0])
-    exact = f"float {mean[0]} = {shift} + {mean[1]};"
-    end = f"{squares[0]} -= {total} * ({mean[1]});"
+    count = mean[1].rpartition("/")[2].strip()
+    end = f"{squares[0]} -= {count} * ({mean[0]} - {shift}) * ({mean[0]} - {shift});"
     return [
         (loop.node.start_byte, loop.node.start_byte, start),
         (loop.body.start_byte, loop.body.end_byte, _BODY.format(shift=shift, **names)),
-        (nodes[at].start_byte, nodes[at].end_byte, exact),
         (nodes[at + 1].start_byte, nodes[at + 1].end_byte, ""),
         (second.node.start_byte, second.node.end_byte, ""),
         (nodes[_end(kernel, nodes, at + 2)].end_byte,) * 2 + (f"\n    {end}",),

@@ -24,6 +24,7 @@ __global__ void f(const float* x, float* y, int n) {
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -58,8 +59,17 @@ def _selected(kernel: CudaKernel, node: Node) -> str | None:
     if store is None or store[0].type != "identifier" or store[1] not in ("=", "+=") or any(walk(store[2], *_IMPURE)):
         return None
     name, value = source.of(store[0]), source.of(store[2])
+    if not _is_local(kernel, name):
+        return None
     chosen = value if store[1] == "=" else f"{name} + ({value})"
     return f"{name} = {source.of(condition)} ? {chosen} : {name};"
+
+
+def _is_local(kernel: CudaKernel, name: str) -> bool:
+    """Whether each thread has its own: it is declared in the kernel, and not as shared."""
+    texts = (kernel.source.of(n) for n in walk(kernel.body, "declaration"))
+    declarations = [t for t in texts if re.search(rf"\b{name}\s*[=;,]", t.partition("=")[0] + "=")]
+    return bool(declarations) and not any("__shared__" in t for t in declarations)
 
 
 RULE = CudaRule(

@@ -58,9 +58,9 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
         texts = {"type": parameter.type, "counts": parameter.name}
         start, end = (t.format(**names, **texts) for t in (_START, _END))
         body = kernel.body
-        ends = ((body.start_byte + 1,) * 2 + (start,), (body.end_byte - 1,) * 2 + (end,))
+        first, last = body.start_byte + 1, body.end_byte - 1
         inner = ((n.start_byte, n.end_byte, names["mine"]) for n in places)
-        yield Rewrite(parameter.name, kernel.source.spliced(*ends, *inner))
+        yield Rewrite(parameter.name, kernel.source.spliced((first, first, start), *inner, (last, last, end)))
 
 
 def _bins(parameter: Parameter) -> int | None:

@@ -1,9 +1,9 @@
 """Load tiles through tensor descriptors instead of pointers: TMA computes the addresses and fills with zeros.
 
 Precondition: `ptrs = x_ptr + rows[:, None] * stride + cols[None, :]` (rows perhaps converted to int64) on a matrix
-argument, where rows and cols are `base + tl.arange(0, EXTENT)` or `tl.arange(0, EXTENT)`; one loop `for start in
-tl.range(0, bound, STEP)`, in which ptrs is only loaded (with 0 beyond the bounds, or no mask) and moved by STEP along
-one axis.
+argument whose rows are multiples of 16 bytes at all sizes; rows and cols are `base + tl.arange(0, EXTENT)` or
+`tl.arange(0, EXTENT)`; one loop `for start in tl.range(0, bound, STEP)`, in which ptrs is only loaded (with 0 beyond
+the bounds, or no mask) and moved by STEP along one axis.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -34,9 +34,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ir.expression import Expression
+from ir.task import DTYPES
+from ir.types import ELEMENT_BITS
 from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
 
 _TILE = re.compile(
@@ -44,6 +48,8 @@ _TILE = re.compile(
 )
 _ARANGE = re.compile(r"(?:(?P<base>.+) \+ )?tl\.arange\(0, (?P<extent>\w+)\)")
 _RANK = 2
+# Strides of a tensor map are multiples of this. Source: CUDA driver API, cuTensorMapEncodeTiled.
+_ROW_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,12 @@ def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
     if len(loops) != 1 or not isinstance(loops[0].target, ast.Name):
         return
     found = [t for t in (_tile(kernel, node, loops[0]) for node in kernel.body) if t is not None]
-    changes = [c for tile in found for c in _changes(kernel, tile, loops[0])]
+    changes = [c for tile in found for c in _changes(tile, loops[0])]
     if found:
         yield Rewrite(",".join(t.name for t in found), kernel.replaced(*changes))
 
 
-def _changes(kernel: TritonKernel, tile: _Tile, loop: ast.For) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _changes(tile: _Tile, loop: ast.For) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     shape, extents = (f"[{', '.join(pair)}]" for pair in (tile.shape, tile.extents))
     array, stride = tile.match["x"], tile.match["stride"]
     make = f"tl.make_tensor_descriptor({array}, {shape}, strides=[{stride}, 1], block_shape={extents})"
@@ -103,9 +109,17 @@ def _shape(kernel: TritonKernel, array: str) -> tuple[str, str] | None:
     """The extents of a matrix argument in the kernel's names."""
     argument = next((a for a in kernel.unit.arguments if a.get("parameter", a["name"]) == array), {})
     extents = [kernel.in_triton(str(e)) for e in argument.get("shape", ())]
-    if len(extents) != _RANK or extents[0] is None or extents[1] is None:
+    if len(extents) != _RANK or extents[0] is None or extents[1] is None or not _is_aligned(kernel, argument):
         return None
     return extents[0], extents[1]
+
+
+def _is_aligned(kernel: TritonKernel, argument: Mapping[str, Any]) -> bool:
+    """Whether rows are whole multiples of 16 bytes at all sizes of the task, as TMA demands."""
+    row, bits = Expression.parse(str(argument["shape"][-1])), ELEMENT_BITS[DTYPES[argument["dtype"]]]
+    task = kernel.unit.task
+    sizes = [task.values(s) for rows in task.sizes.values() for s in rows]
+    return all(row.evaluate(values) * bits % (8 * _ROW_BYTES) == 0 for values in sizes)
 
 
 def _range(kernel: TritonKernel, name: str) -> tuple[str, str] | None:

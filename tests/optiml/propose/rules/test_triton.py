@@ -18,7 +18,7 @@ CHAINS = {
     "eviction": Chain("attention_forward/untuned", ("eviction:0",)),
     "loop-options": Chain("gemm/untuned", ("loop-options",)),
     "exp2": Chain("log_sum", ("exp2",)),
-    "descriptors": Chain("gemm/untuned", ("descriptors",)),
+    "descriptors": Chain("gemm_even", ("descriptors",)),
     "num-ctas": Chain("gemm/untuned", ("num-ctas",), "sm_90"),
 }
 

@@ -1,0 +1,49 @@
+"""Chains of rules lead from kernels as they are first written to verified ones that the model says are much faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import Chain, applied, complaint, verified
+
+from backends.machines import load_machine
+from backends.model.profiling import ProfileOptions, profile_task
+from ir.task import Task
+from optiml.candidate import Candidate, as_task, candidate_of
+
+# The chain, and the least factor between the modelled times on an A100 at the first report size.
+GOALS = {
+    "sgemm": (Chain("sgemm", ("coalesce", "shared-tiling", "register-tiling", "vectorise-fill")), 20.0),
+    "gemm": (Chain("gemm_wmma/naive", ("tensor-cores",)), 10.0),
+    "transpose": (Chain("transpose", ("transpose-tile", "pad-shared")), 1.5),
+    "reduction": (Chain("reduction", ("shuffle-reduction", "persistent-blocks:2048")), 3.0),
+    "softmax": (Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax", "vectorise-loop")), 10.0),
+    "layer_norm": (Chain("layer_norm_cuda/naive", ("warp-per-row", "one-pass-variance", "vectorise-loop")), 10.0),
+    "histogram": (Chain("histogram:global", ("private-histogram",)), 2.0),
+    "matvec": (Chain("matvec", ("warp-per-row", "vectorise-loop")), 5.0),
+    "stencil": (Chain("stencil:naive", ("block-coarsening:z4",)), 1.1),
+    "triton_gemm": (Chain("gemm/untuned", ("tile-size:BLOCK_M=64", "tile-size:BLOCK_N=64", "num-stages:3")), 2.0),
+    "triton_attention": (Chain("attention_forward/untuned", ("tile-size:BLOCK_M=64", "num-stages:2")), 1.2),
+}
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_the_end_of_a_chain_is_right(name: str, tmp_path: Path) -> None:
+    chain, _ = GOALS[name]
+    task, (best, *_) = applied(chain)
+    assert not complaint(verified(best, task, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOALS)
+def test_the_end_of_a_chain_is_modelled_faster(name: str, tmp_path: Path) -> None:
+    chain, factor = GOALS[name]
+    task, (best, *_) = applied(chain)
+    assert _time_us(candidate_of(task), task, tmp_path) > factor * _time_us(best, task, tmp_path)
+
+
+def _time_us(candidate: Candidate, task: Task, folder: Path) -> float:
+    built = as_task(candidate, task, folder)
+    options = ProfileOptions(with_interval=False)
+    return profile_task(built, task.sizes["report"][0], load_machine("a100"), options).time_us.value
