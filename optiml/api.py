@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ir.diagnostics import ExitCode, Location, UserError, fail
 from ir.task import Task, load_task
 from optiml.candidate import candidate_of
-from optiml.evaluate.floors import floor_us
+from optiml.evaluate.floors import floor_us, tensor_bytes
 from optiml.evaluate.job import Job, Limits, by_work
 from optiml.evaluate.judge import Judge
 from optiml.evaluate.pool import Evaluator, Pool
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from optiml.propose.protocol import Proposer
 
 _PACKAGES = ("twill-optiml", "triton", "torch", "numpy", "tree-sitter-cuda", "cuda-bindings")
+
+# Name -> module and class, which is made without arguments; one that costs money has what it spent in `cost`.
+_PROPOSERS = {
+    "rules": ("optiml.propose.from_rules", "RulesProposer"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,8 @@ def optimize(
 
     Raises UserError: what loading the task raises; run-exists; bad-baseline where the kernel fails its own task.
     """
-    ground = _ground(settings)
-    facts = {"settings": asdict(settings), "digest": ground.digest, "environment": _environment()}
+    ground = _ground(_anywhere(settings))
+    facts = {"settings": asdict(ground.settings), "digest": ground.digest, "environment": _environment()}
     with Store.create(path, facts) as store:
         return _run(ground, store, watcher, workers, evaluator)
 
@@ -118,6 +124,14 @@ def resume(
             place = Location(ground.settings.task)
             raise fail("task-changed", "the task is not what it was when the run began", place, "begin another run")
         return _run(ground, store, watcher, workers, evaluator)
+
+
+def _anywhere(settings: Settings) -> Settings:
+    """The same from any working folder."""
+    is_file = settings.target.endswith(".toml")
+    target = str(Path(settings.target).absolute()) if is_file else settings.target
+    path = Path(settings.task).absolute()
+    return replace(settings, task=str(path / "task.toml" if path.is_dir() else path), target=target)
 
 
 def settings_of(document: Mapping[str, Any]) -> Settings:
@@ -164,15 +178,17 @@ class _Run:
         baseline, metrics = self._baseline()
         job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
         judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
-        space = RecordedSpace(
-            self.ground.task, _proposer(settings.proposer), self.ground.machine.architecture, settings.seed, self.store
-        )
+        proposer = _proposer(settings.proposer)
+        architecture = self.ground.machine.architecture
+        space = RecordedSpace(self.ground.task, proposer, architecture, settings.seed, self.store)
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
 
         def step(told: Told) -> None:
             self.watcher.step(told, metrics)
 
-        driver = Driver(strategy, judge, metrics, settings.budget, self.store, settings.width, progress=step)
+        driver = Driver(
+            strategy, judge, metrics, settings.budget, self.store, settings.width, lambda: _cost(proposer), step
+        )
         searched = driver.run()
         final = self._final(baseline, searched, metrics)
         winner = final.winner
@@ -208,11 +224,11 @@ class _Run:
         )
 
     def _floors(self, baseline: Metrics, count: int) -> tuple[float, ...]:
-        """For the first sizes of the report; what the baseline touches is known of the first alone."""
-        touched = baseline.counters.get("unique_bytes")
-        sizes = self.ground.task.sizes["report"][:count]
-        needs = [touched if number == 0 else None for number in range(len(sizes))]
-        return tuple(floor_us(self.ground.task, s, self.ground.machine, n) for s, n in zip(sizes, needs, strict=True))
+        """For the first sizes of the report; the share of its data that the baseline touches is that at the first."""
+        task, sizes = self.ground.task, self.ground.task.sizes["report"][:count]
+        needed = tensor_bytes(task, sizes[0])
+        share = min(baseline.counters.get("unique_bytes", needed) / needed, 1.0) if needed else 1.0
+        return tuple(floor_us(task, s, self.ground.machine, share * tensor_bytes(task, s)) for s in sizes)
 
 
 def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
@@ -225,12 +241,15 @@ def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
 
 
 def _proposer(name: str) -> Proposer:
-    from optiml.propose.from_rules import RulesProposer
+    if name not in _PROPOSERS:
+        raise fail("unknown-proposer", f"there is no proposer `{name}`", remedy=f"proposers: {', '.join(_PROPOSERS)}")
+    module, attribute = _PROPOSERS[name]
+    made: Proposer = getattr(import_module(module), attribute)()
+    return made
 
-    makers = {"rules": RulesProposer}
-    if name not in makers:
-        raise fail("unknown-proposer", f"there is no proposer `{name}`", remedy=f"proposers: {', '.join(makers)}")
-    return makers[name]()
+
+def _cost(proposer: Proposer) -> float:
+    return float(getattr(proposer, "cost", 0.0))
 
 
 def _environment() -> dict[str, Any]:

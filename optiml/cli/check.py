@@ -28,9 +28,9 @@ SCHEMA_VERSION = 1
 def command(task: str, target: str, seed: int, no_run: bool, as_json: bool, quiet: bool) -> int:
     """Prove that TASK tells right from wrong.
 
-    Answers that a lazy or broken kernel might give (zeros, a constant, the answer for other inputs, a transposed one, one
-    that lacks its end, ...) are compared with the reference as a kernel's would be: each must be found wrong at some
-    size. Then the kernel itself must pass on the emulated device.
+    Answers that a lazy or broken kernel might give (zeros, a constant, the answer for other inputs, a transposed one,
+    one that lacks its end, ...) are compared with the reference as a kernel's would be: each must be found wrong at
+    some size. Then the kernel itself must pass on the emulated device.
     """
     from ir.task import load_task
     from optiml.evaluate.mutations import check_oracle
@@ -81,8 +81,9 @@ def _lines(findings: list[Any], verdict: Verdict | None) -> list[str]:
     from optiml.cli.render import aligned
 
     rows = [["output", "wrong answer", "found out at", ""]]
-    for f in findings:
-        rows.append([f.output, f.mutation, f"{f.found} of {f.tried} sizes", "" if f.passed else "PASSES AS RIGHT"])
+    rows += [
+        [f.output, f.mutation, f"{f.found} of {f.tried} sizes", "" if f.passed else "PASSES AS RIGHT"] for f in findings
+    ]
     lines = aligned(rows, left=(0, 1, 3))
     if verdict is not None:
         lines += ["", f"the kernel itself: {verdict.status}", *verdict.evidence.splitlines()]

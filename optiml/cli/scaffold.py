@@ -126,8 +126,9 @@ def _task_text(source: Path, entry: str, parameters: list[Parameter]) -> str:
         },
     }
     head = (
-        f"# The task of `{entry}`, begun by `optiml init`. Look at: roles, shapes and dtypes of the arguments, values of\n"
-        "# the scalars, the launch, and the sizes; then write the reference, and prove the task: optiml check TASK.\n"
+        f"# The task of `{entry}`, begun by `optiml init`. Look at: roles, shapes and dtypes of the arguments,\n"
+        "# values of the scalars, the launch, and the sizes; then write the reference, and prove\n"
+        "# the task: optiml check TASK.\n"
     )
     return head + toml_text(data)
 

@@ -22,6 +22,7 @@ from ir.task import Sizes, Task, load_task
 from optiml.candidate import as_task
 from optiml.evaluate.compiling import compiled_at
 from optiml.evaluate.job import Job
+from optiml.evaluate.memo import digest_of, recall, remember
 from optiml.evaluate.profiled import metrics_of
 from optiml.verdict import Metrics, SizeTime, Status, Verdict, failed
 
@@ -61,10 +62,12 @@ def assess(job: Job) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="optiml-") as folder:
         run = _Run(job, base, Path(folder))
         try:
-            metrics = run.metrics()
+            verdict = Verdict(Status.OK, "profile", metrics=run.metrics())
         except _FailedError as error:
-            return replace(error.verdict, seconds=run.seconds)
-        return Verdict(Status.OK, "profile", metrics=metrics, seconds=run.seconds)
+            verdict = error.verdict
+        if run.digest:
+            remember(Path(job.memo), run.digest, verdict)
+        return replace(verdict, seconds=run.seconds)
 
 
 @dataclass
@@ -75,6 +78,7 @@ class _Run:
     base: Task
     folder: Path
     stage: str = "parse"
+    digest: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
     def metrics(self) -> Metrics | None:
@@ -88,6 +92,7 @@ class _Run:
             compiled = self._compiled(task, first, machine.architecture)
         with self._stage("limits"):
             _check_limits(compiled, machine)
+            self._recall(task, compiled)
         for sizes in self.job.verify:
             self._verify(task, sizes, machine.architecture)
         with self._stage("profile"), self._failing(Status.FAULT):
@@ -96,6 +101,19 @@ class _Run:
     def _compiled(self, task: Task, sizes: Sizes, architecture: str) -> Compiled:
         with self._failing(Status.COMPILE_ERROR):
             return compiled_at(task, sizes, architecture, self.job)
+
+    def _recall(self, task: Task, compiled: Compiled) -> None:
+        """End with what is known of the same machine code. CUDA is compiled once for all sizes, Python for each."""
+        if not self.job.memo:
+            return
+        sizes = (*self.job.verify, *self.job.profile)
+        own = [self._compiled(task, s, compiled.architecture) for s in sizes] if self.job.artifacts else [compiled]
+        job = self.job
+        asked = repr((job.task, job.variant, job.target, job.with_interval, job.floors_us, len(job.profile)))
+        self.digest = digest_of(task, own, sizes, asked)
+        known = recall(Path(self.job.memo), self.digest)
+        if known is not None:
+            raise _FailedError(known)
 
     def _verify(self, task: Task, sizes: Sizes, architecture: str) -> None:
         from backends.run.devices import open_device

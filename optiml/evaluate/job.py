@@ -30,7 +30,7 @@ class Job:
     sizes at which the result is checked, in this order, with inputs of `seed`; profile: sizes that are timed, after
     that. with_interval: times with the spread of the machine's parameters. floors_us: for each size of `profile` the
     time below which no kernel can be. artifacts: of a candidate in Python, as JSON; artifact_at: which of them belongs
-    to each size of `verify` and then `profile`.
+    to each size of `verify` and then `profile`. memo: folder of verdicts by machine code; none without it.
     """
 
     task: str
@@ -45,6 +45,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     artifacts: tuple[str, ...] = ()
     artifact_at: tuple[int, ...] = ()
+    memo: str = ""
 
     def of(self, candidate: Candidate, seed: int) -> Job:
         """The same questions about another candidate."""

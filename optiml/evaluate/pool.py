@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -47,10 +48,12 @@ class Pool:
         self._jobs: dict[int, tuple[int, Job]] = {}
         self._verdicts: dict[int, Verdict | UserError] = {}
         self._count = 0
+        self._memo = tempfile.TemporaryDirectory(prefix="optiml-memo-")
 
     def submit(self, job: Job) -> int:
         """Queue a job."""
         self._count += 1
+        job = replace(job, memo=self._memo.name)
         if job.candidate.language == "cuda":
             self._send(job_document(job), self._count, job)
         else:
@@ -69,6 +72,7 @@ class Pool:
     def close(self) -> None:
         """End the workers."""
         self._client.close()
+        self._memo.cleanup()
 
     def _send(self, request: dict[str, Any], number: int, job: Job) -> None:
         limits = ChildLimits(job.limits.wall_s, job.limits.memory_bytes, job.limits.answer_bytes)
