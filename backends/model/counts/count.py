@@ -26,7 +26,7 @@ from ir.task import Sizes, Task
 Array = NDArray[np.float64]
 # Seconds for running more CTAs than the rule needs, so that nothing has to be inferred.
 EVERY_CTA_S = 1.0
-TIME_LIMIT_S = 60.0
+TIME_LIMIT_S = 240.0
 # Classes whose accesses are measured by themselves; those of all others together.
 MEASURED_CLASSES = 6
 _MEMBERS = 4
