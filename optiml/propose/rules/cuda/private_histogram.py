@@ -59,7 +59,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
         start, end = (t.format(**names, **texts) for t in (_START, _END))
         body = kernel.body
         first, last = body.start_byte + 1, body.end_byte - 1
-        inner = ((n.start_byte, n.end_byte, names["mine"]) for n in places)
+        inner = [(n.start_byte, n.end_byte, str(names["mine"])) for n in places]
         yield Rewrite(parameter.name, kernel.source.spliced((first, first, start), *inner, (last, last, end)))
 
 

@@ -23,8 +23,8 @@ GOALS = {
     "histogram": (Chain("histogram:global", ("private-histogram",)), 2.0),
     "matvec": (Chain("matvec", ("warp-per-row", "vectorise-loop")), 5.0),
     "stencil": (Chain("stencil:naive", ("block-coarsening:z4",)), 1.1),
-    "triton_gemm": (Chain("gemm/untuned", ("tile-size:BLOCK_M=64", "tile-size:BLOCK_N=64", "num-stages:3")), 2.0),
-    "triton_attention": (Chain("attention_forward/untuned", ("tile-size:BLOCK_M=64", "num-stages:2")), 1.2),
+    "triton_gemm": (Chain("gemm/untuned", ("tile-size:BLOCK_M=128", "tile-size:BLOCK_N=64", "num-stages:3")), 1.5),
+    "triton_attention": (Chain("attention_forward/untuned", ("tile-size:BLOCK_N=64", "num-stages:2")), 1.1),
 }
 
 

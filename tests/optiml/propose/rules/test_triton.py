@@ -10,7 +10,7 @@ from harness import Chain, applied, complaint, verified
 from optiml.propose.rules import rules_for
 
 CHAINS = {
-    "tile-size": Chain("gemm/untuned", ("tile-size:BLOCK_M=64", "tile-size:BLOCK_N=64")),
+    "tile-size": Chain("gemm/untuned", ("tile-size:BLOCK_M=128", "tile-size:BLOCK_N=64")),
     "num-warps": Chain("gemm/untuned", ("num-warps:2",)),
     "num-stages": Chain("gemm/untuned", ("num-stages:3",)),
     "split-loop": Chain("gemm/untuned", ("split-loop",)),
