@@ -49,8 +49,8 @@ MISSES = {
         "out:x n",
     ),
     "warp-per-row": (
-        "__global__ void f(const float* x, float* y, int n) { int r = blockIdx.x * blockDim.x + threadIdx.x; if (r >= n)"
-        " return; float s = 1.0f; for (int i = 0; i < n; ++i) s += x[r * n + i]; y[r] = s; }",
+        "__global__ void f(const float* x, float* y, int n) { int r = blockIdx.x * blockDim.x + threadIdx.x;"
+        " if (r >= n) return; float s = 1.0f; for (int i = 0; i < n; ++i) s += x[r * n + i]; y[r] = s; }",
         "in:x out:y n",
     ),
     "vectorise-loop": (
