@@ -21,14 +21,16 @@ def _blocks(language: str) -> list[str]:
 
 def _commands() -> list[str]:
     lines = [line.partition("#")[0].strip() for block in _blocks("sh") for line in block.splitlines()]
-    return [line for line in lines if line.startswith("twill ")]
+    return [line for line in lines if line.startswith(("twill ", "optiml "))]
 
 
 @pytest.mark.parametrize("command", _commands())
 def test_readme_command(command: str, tmp_path: Path) -> None:
-    arguments = [str(ROOT / word) if (ROOT / word).exists() else word for word in shlex.split(command)[1:]]
+    program, *words = shlex.split(command)
+    arguments = [str(ROOT / word) if (ROOT / word).exists() else word for word in words]
+    start = f"from {program}.cli.main import main; main()"
     run = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {RUN_MAIN}", *arguments],
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {start}", *arguments],
         capture_output=True,
         text=True,
         cwd=tmp_path,
