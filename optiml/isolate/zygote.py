@@ -112,7 +112,7 @@ class Zygote:
     def _end(self, child: _Child, why: str) -> None:
         """Kill the child's process group, and reply. Without a reason the child has closed its end of the pipe."""
         if not why:
-            child.process.join(_JOIN_S)
+            _await_exit(child.process)
         status = child.process.exitcode
         died = {"how": why or _how(status), "said": _said(child.folder)}
         self._remove(child)
@@ -122,6 +122,8 @@ class Zygote:
     def _remove(self, child: _Child) -> None:
         """Nothing of a child stays: neither processes nor files."""
         _kill_group(child.process.pid)
+        # A child that has just begun is in no group of its own yet.
+        child.process.kill()
         child.process.join()
         self._selector.unregister(child.pipe)
         os.close(child.pipe)
@@ -149,6 +151,13 @@ def _work(handler: Handler, request: dict[str, Any], limits: ChildLimits, sender
     data = json.dumps(handler(request)).encode()
     with os.fdopen(channel, "wb") as pipe:
         pipe.write(data)
+
+
+def _await_exit(process: Any) -> None:
+    """Up to `_JOIN_S`. `Process.join` would wait for good: its pipe to the child was closed there."""
+    until_s = time.monotonic() + _JOIN_S
+    while process.exitcode is None and time.monotonic() < until_s:
+        time.sleep(0.002)
 
 
 def _kill_group(pid: int) -> None:

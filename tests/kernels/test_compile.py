@@ -33,7 +33,7 @@ SHIPPED = {
     "gemm", "gemm_persistent", "gemm_fp8", "gemm_grouped", "gemm_split_k", "gemm_int4", "attention_forward",
     "attention_forward_descriptor", "attention_backward", "attention_backward_dq", "attention_backward_delta",
     "softmax", "layer_norm", "layer_norm_backward_input", "layer_norm_backward_weight", "rms_norm", "linear_attention",
-    "convolution", "cross_entropy",
+    "convolution", "cross_entropy", "gemm_untuned", "attention_untuned",
 }  # fmt: skip
 
 

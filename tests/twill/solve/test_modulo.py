@@ -188,14 +188,15 @@ def test_ctrl_c_during_a_search_stops_it_with_what_it_has():
             self.stopped = threading.Event()
 
         def solve(self, _model):
+            timer.start()
             assert self.stopped.wait(20), "nobody stopped the search"
             return Verdict.FEASIBLE.value
 
         def stop_search(self):
             self.stopped.set()
 
+    # Only once the search goes on: an interrupt before that would end the tests.
     timer = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
-    timer.start()
     assert modulo_cpsat._solve(Endless(), None) == (Verdict.FEASIBLE, True)
     timer.join()
 
