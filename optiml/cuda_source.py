@@ -103,11 +103,6 @@ def above(node: Node, *types: str) -> Node | None:
     return found
 
 
-def is_inside(node: Node, outer: Node) -> bool:
-    """Whether a node is (in) another."""
-    return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
-
-
 @cache
 def _parser() -> Parser:
     return Parser(Language(tree_sitter_cuda.language()))

@@ -191,6 +191,11 @@ def _notes(matched: Matched, costs: Costs, counts: KernelCounts) -> Iterator[Dia
     if matched.deviation > _DEVIATION_NOTE:
         message = f"{matched.deviation:.1%} of the PTX's executions fit no path through the machine code"
         yield Diagnostic("unmatched-executions", message)
+    if matched.unproven:
+        message = (
+            f"the paths of {matched.unproven} kinds of warps may not be those that fit best: the search was cut off"
+        )
+        yield Diagnostic("unproven-match", message)
     if not counts.is_regular:
         yield Diagnostic("irregular-grid", f"CTAs differ: {'; '.join(counts.checks)}")
     if counts.assumed:

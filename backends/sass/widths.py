@@ -10,7 +10,7 @@ from backends.sass.words import each
 # Bits of a value by the modifier that names its type; 32 where none does.
 _SIZES = {"64": 2, "128": 4, "256": 8, "U64": 2, "S64": 2, "F64": 2, "TRANS64": 2}
 # Rows, columns and depth of matrix products as their modifiers write them.
-_SHAPES = {
+MATRIX_SHAPES = {
     "884": (8, 8, 4),
     "1684": (16, 8, 4),
     "1688": (16, 8, 8),
@@ -117,7 +117,7 @@ def _tensor_memory(_opcode: str, modifiers: Sequence[str], _position: int) -> in
 
 def _matrix_product(opcode: str, modifiers: Sequence[str], position: int) -> int:
     """A, B and C of a warp's product hold rows x depth, columns x depth, rows x columns; a sparse A holds half."""
-    shape = next((_SHAPES[name] for name in modifiers if name in _SHAPES), None)
+    shape = next((MATRIX_SHAPES[name] for name in modifiers if name in MATRIX_SHAPES), None)
     if shape is None or position > 3:
         return 1
     rows, columns, depth = shape

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-
 import click
 
-from ir.diagnostics import ExitCode, UserError
+from twill.cli.entry import LazyGroup, print_version, run
 
 # Subcommand -> module of optiml.cli that defines `command`, and the line that `optiml --help` shows.
 COMMANDS = {
@@ -22,40 +19,13 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose subcommands are imported when they are run, so that `--help` stays fast."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Subcommands in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one subcommand."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"optiml.cli.{COMMANDS[cmd_name][0]}").command
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table without importing any subcommand."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
-
-
-def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            found = version("twill-optiml")
-        except PackageNotFoundError:
-            found = "unknown (not installed)"
-        click.echo(f"optiml {found}")
-        ctx.exit()
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OPTIML"})
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show it.")
+@click.command(
+    cls=LazyGroup,
+    package="optiml.cli",
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OPTIML"},
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version, help="Show it.")
 def optiml() -> None:
     """Kernel optimization as search under verification.
 
@@ -67,24 +37,4 @@ def optiml() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs the command and exits with a code of the contract."""
-    try:
-        code = optiml.main(args=arguments, prog_name="optiml", standalone_mode=False)
-    except UserError as error:
-        _fail(str(error), error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(ExitCode.SUCCESS)
-    except Exception as error:  # noqa: BLE001 - the last resort: a defect here, reported with a reproducer
-        from twill.cli.crash import report_crash
-
-        _fail(report_crash(error), ExitCode.INTERNAL)
-    sys.exit(code if isinstance(code, int) else ExitCode.SUCCESS)
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(message, err=True)
-    sys.exit(code)
+    run(optiml, "optiml", arguments)

@@ -50,12 +50,6 @@ class Node:
         """Whether the search may go through it."""
         return self.scored is not None and self.scored.verdict.is_ok and not self.is_closed
 
-    @property
-    def failed_tags(self) -> tuple[str, ...]:
-        """Tags of its edits that came to nothing."""
-        done = [e for e in self.edges if e.child.scored is not None]
-        return tuple(e.edit.tag for e in done if e.child.scored and not e.child.scored.verdict.is_ok)
-
 
 class Tree:
     """All nodes by key."""

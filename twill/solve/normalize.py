@@ -65,6 +65,8 @@ def normalize(raw: Sequence[int], bound: int, time_s: float = _TIME_S) -> Costs:
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = time_s
     solver.parameters.num_workers = 1
+    # OR-Tools would leave Ctrl-C to end the process at once from then on.
+    solver.parameters.catch_sigint_signal = False
     _hint(model, small, distinct, bound)
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.bool_]
 _READS = frozenset(["load", "atomic"])
 _WRITES = frozenset(["store", "async-store", "atomic"])
-_LIMIT_S = 5.0
+# Warp instructions after which the products are kept: counted, not timed, so that every machine decides alike.
+_BUDGET = 10_000_000
 
 
 def refined(loaded: LoadedSlice, geometry: Geometry, parameters: bytes) -> LoadedSlice:
@@ -42,9 +43,9 @@ def refined(loaded: LoadedSlice, geometry: Geometry, parameters: bytes) -> Loade
     traffic = Traffic()
     first = geometry.cluster_order()[: geometry.cluster_ctas].tolist()
     try:
-        run_ctas(without, geometry, parameters, first, traffic, _LIMIT_S)
+        run_ctas(without, geometry, parameters, first, traffic, instruction_budget=_BUDGET)
     except LaunchFault:
-        # The way depends on the products themselves.
+        # The way depends on the products themselves, or is too long to be watched.
         return loaded
     stores = [i for i, r in enumerate(sliced.roles) if space_of_store(r) == "shared"]
     return replace(loaded, sliced=slice_program(loaded.program, traffic.feeds(stores)))

@@ -92,15 +92,18 @@ class Execution:
 def run_ctas(
     loaded: LoadedSlice, geometry: Geometry, parameters: bytes, numbers: Sequence[int], plan: Plan | None = None,
     time_limit_s: float = 600.0, streamed: bool = False, cooperative: bool = False,
+    instruction_budget: int | None = None,
 ) -> Execution:  # fmt: skip
     """Run these CTAs of the grid together, whole clusters in rank order; without a plan nothing is watched.
 
     streamed: accesses to shared memory are not watched. cooperative: the CTAs are all of the grid. Raises LaunchFault
-    when the CTAs do something that stops them, or take longer than the limit.
+    when the CTAs do something that stops them, or take longer than the limits.
     """
     started_s = time.monotonic()
     loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     settings = Settings(completion="early", engine="numpy", time_limit_s=time_limit_s)
+    if instruction_budget is not None:
+        settings = replace(settings, instruction_budget=instruction_budget)
     with (
         np.errstate(all="ignore"),
         _blas().limit(limits=1, user_api="blas"),

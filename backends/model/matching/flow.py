@@ -14,6 +14,7 @@ from ortools.sat.python import cp_model
 
 from backends.model.matching.anchors import Anchor
 from backends.sass.function import Function
+from ir.diagnostics import Diagnostic, ExitCode, UserError
 
 Edge = tuple[int, int]
 ENTRY = EXIT = -1
@@ -29,12 +30,14 @@ _DETERMINISTIC_SECONDS = 4.0
 class Flow:
     """Executions of each edge by one warp, (ENTRY, first block of a function) and (last block, EXIT) among them.
 
-    deviation: the sum over anchors of counts that could not be met; total: of the anchors' counts.
+    deviation: the sum over anchors of counts that could not be met; total: of the anchors' counts. is_proven: no other
+    flow fits better; else the search was ended before it knew.
     """
 
     edges: Mapping[Edge, int]
     deviation: int
     total: int
+    is_proven: bool = True
 
     def of_block(self, block: int) -> int:
         """How often a block was entered."""
@@ -42,7 +45,10 @@ class Flow:
 
 
 def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
-    """The best flow, None where the solver ended with none (a graph that has no path from its entry to an exit)."""
+    """The best flow, None where there is none: a graph that has no path from its entry to an exit.
+
+    Raises UserError `match-timeout` where the search found no flow in its time, and did not prove that there is none.
+    """
     model = cp_model.CpModel()
     most = max([_LEAST_TURNS, *(a.count for a in anchors)]) * 4
     edges = {edge: model.new_int_var(0, most, f"{edge[0]}_{edge[1]}") for edge in _edges(function)}
@@ -59,10 +65,22 @@ def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.max_deterministic_time = _DETERMINISTIC_SECONDS
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    # OR-Tools would leave Ctrl-C to end the process at once from then on.
+    solver.parameters.catch_sigint_signal = False
+    status = solver.solve(model)
+    if status == cp_model.INFEASIBLE:
         return None
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        raise _timeout(function)
     taken = {edge: count for edge, variable in edges.items() if (count := solver.value(variable))}
-    return Flow(taken, sum(map(solver.value, deviations)), sum(a.count for a in anchors))
+    deviation, total = sum(map(solver.value, deviations)), sum(a.count for a in anchors)
+    return Flow(taken, deviation, total, status == cp_model.OPTIMAL)
+
+
+def _timeout(function: Function) -> UserError:
+    blocks, limit_s = len(function.blocks), _DETERMINISTIC_SECONDS
+    message = f"no path through the {blocks} blocks of `{function.name}` was found in {limit_s:g} deterministic seconds"
+    return UserError(Diagnostic("match-timeout", message), exit_code=ExitCode.TIME_LIMIT)
 
 
 def _edges(function: Function) -> list[Edge]:

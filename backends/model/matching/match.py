@@ -33,11 +33,12 @@ class Matched:
     """A launch in terms of machine code.
 
     deviation: the share of the anchors' executions that no path through the machine code could give; 0 where the two
-    programs agree, 1 where nothing could be matched.
+    programs agree, 1 where nothing could be matched. unproven: traces of warps that may not be those that fit best.
     """
 
     classes: tuple[MatchedClass, ...]
     deviation: float
+    unproven: int = 0
 
 
 def match(function: Function, counts: KernelCounts, late: frozenset[int] = frozenset()) -> Matched:
@@ -47,7 +48,7 @@ def match(function: Function, counts: KernelCounts, late: frozenset[int] = froze
     """
     matcher = _Matcher(function, Lines.of(counts.sites), late)
     classes = tuple(MatchedClass(c.weight, matcher.traces(c)) for c in counts.classes)
-    return Matched(classes, matcher.deviation / max(matcher.total, 1))
+    return Matched(classes, matcher.deviation / max(matcher.total, 1), matcher.unproven)
 
 
 class _Matcher:
@@ -58,7 +59,7 @@ class _Matcher:
         self.lines = lines
         self.late = late
         self.known: dict[tuple[int, ...], WarpTrace] = {}
-        self.deviation = self.total = 0
+        self.deviation = self.total = self.unproven = 0
 
     def traces(self, cta: CtaClass) -> tuple[WarpTrace, ...]:
         """Of each warp of a CTA."""
@@ -77,4 +78,5 @@ class _Matcher:
             raise fail("unmatched-code", f"no path through the machine code of `{self.function.name}` was found")
         self.deviation += flow.deviation
         self.total += flow.total
+        self.unproven += not flow.is_proven
         return build_trace(self.function, flow, self.late)

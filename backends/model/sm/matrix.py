@@ -10,26 +10,13 @@ from backends.model.parameters import SUB_CORES, SmParameters
 from backends.model.sm.program import Program, Record
 from backends.model.sm.state import Warp, signal
 from backends.model.sm.sync import arrive, next_use, takes_part
+from backends.sass.widths import MATRIX_SHAPES
 from ir.diagnostics import fail
 from ir.machine import RateTable
 
 if TYPE_CHECKING:
     from backends.model.sm.engine import Engine
 
-# The digits of an mma instruction's shape, which leave out what cannot be anything else.
-_MMA_SHAPES = {
-    "884": (8, 8, 4),
-    "1684": (16, 8, 4),
-    "1688": (16, 8, 8),
-    "16816": (16, 8, 16),
-    "16832": (16, 8, 32),
-    "16864": (16, 8, 64),
-    "168128": (16, 8, 128),
-    "168256": (16, 8, 256),
-    "8816": (8, 8, 16),
-    "8832": (8, 8, 32),
-    "88128": (8, 8, 128),
-}
 _WGMMA_SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")
 # Opcode or modifier -> the rate's name; the first that fits.
 _FORMATS = (("TF32", "tf32"), ("BF16", "bf16"), ("DMMA", "fp64"), ("IMMA", "int8"), ("QMMA", "fp8"), ("HMMA", "fp16"))
@@ -40,10 +27,10 @@ _TMEM_LANES = 32
 def prepare_mma(program: Program, record: Record) -> None:
     """Cycles on the sub-core's tensor core: the operations over its quarter of the SM's rate."""
     instruction = record.instruction
-    digits = next((m for m in instruction.modifiers if m in _MMA_SHAPES), None)
+    digits = next((m for m in instruction.modifiers if m in MATRIX_SHAPES), None)
     if digits is None:
         program.assume(record, "matrix-shape-unknown", "taken for m16n8k16")
-    m, n, k = _MMA_SHAPES[digits or "16816"]
+    m, n, k = MATRIX_SHAPES[digits or "16816"]
     sparse = 2 if "SP" in instruction.modifiers else 1
     fraction = program.parameters.machine.rates.get("mma_sync_fraction", 1.0)
     flop_per_cycle = _tensor_rate(program.parameters, record) / SUB_CORES * fraction

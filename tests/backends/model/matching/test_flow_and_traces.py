@@ -18,6 +18,7 @@ from backends.model.sm.trace import Repeat, Run, Step, WarpTrace
 from backends.sass.flow import Block
 from backends.sass.function import Function
 from backends.sass.loops import loops_of
+from ir.diagnostics import ExitCode, UserError
 from tests.backends.model.matching.programs import Around, Built, Either, Item, Straight, _instruction
 
 
@@ -203,3 +204,11 @@ def test_function_is_walked_where_it_is_called() -> None:
     assert flow is not None
     assert flow.deviation == 0
     assert in_order(build_trace(function, flow)) == [0, *([1, 3, 4, 4, 5] * 3), 2]
+
+
+def test_search_that_is_cut_off_is_not_taken_for_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.model.matching.flow._DETERMINISTIC_SECONDS", 0.0)
+    built = Built((Around((Around((), 2, 2),), 3, 3), Either((), (), 0.5)))
+    with pytest.raises(UserError, match="match-timeout") as caught:
+        solved(built)
+    assert caught.value.exit_code == ExitCode.TIME_LIMIT
