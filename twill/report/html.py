@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ir.graph import Op
 from ir.schedule import Schedule, Status
@@ -18,11 +17,9 @@ from twill.report.page.iteration_chart import iteration_chart
 from twill.report.page.profile_chart import storage_chart, unit_chart
 from twill.report.page.source import excerpts
 from twill.report.page.steady_chart import steady_chart
+from twill.report.page.template import page_template
 from twill.report.palette import NO_UNIT, colour_of, unit_colours
 from twill.report.text import MEANING, level_text
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 BADGES = {Status.OPTIMAL: "good", Status.FEASIBLE: "fair", Status.INFEASIBLE: "bad", Status.TIMEOUT: "fair"}
 
@@ -42,7 +39,7 @@ def html(schedule: Schedule) -> str:
 
     explanation = explain(schedule)
     charts = {name: Markup(svg) for name, svg in _charts(schedule, explanation).items()}
-    page = _template().render(
+    page = page_template("report.html.jinja").render(
         schedule=schedule,
         title=schedule.graph.name,
         badge=BADGES[schedule.status],
@@ -60,17 +57,6 @@ def html(schedule: Schedule) -> str:
         details=Markup(_details(schedule)),
     )
     return page if page.endswith("\n") else f"{page}\n"
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("twill.report", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("report.html.jinja")
 
 
 def _charts(schedule: Schedule, explanation: Explanation) -> dict[str, str]:

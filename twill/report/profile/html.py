@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from backends.model.report.lines import SourceLine
 from backends.model.report.metrics import METRICS
 from backends.model.report.report import Report
 from twill.report.page.svg import picture, tag, text
+from twill.report.page.template import page_template
 from twill.report.palette import COLOURS
 from twill.report.profile.roofline_chart import roofline_chart
 from twill.report.profile.text import error_text, short, time_text
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 _CONTEXT_LINES = 2
 _HOTTEST = 16
@@ -51,20 +47,10 @@ def profile_html(reports: Sequence[Report]) -> str:
     """The page, one part for each launch. Every time on it is called modelled; it renders with no network."""
     first = reports[0].modelled
     parts = [_part(report) for report in reports]
-    page = _template().render(title=first.kernel, first=first, parts=parts, metrics=METRICS, error=error_text(first))
+    page = page_template("profile.html.jinja").render(
+        title=first.kernel, first=first, parts=parts, metrics=METRICS, error=error_text(first), compact=compact
+    )
     return page if page.endswith("\n") else f"{page}\n"
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("twill.report", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["compact"] = compact
-    return environment.get_template("profile.html.jinja")
 
 
 def compact(value: float) -> str:

@@ -41,9 +41,10 @@ from tree_sitter import Node
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.contraction import substituted
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import assignment, declared, statements
 from optiml.propose.rules.cuda.reductions import Tree, trees
+from optiml.propose.rules.rewrite import Rewrite
 
 _SMALLEST = 64
 _FACTORS = (4, 2, 8)

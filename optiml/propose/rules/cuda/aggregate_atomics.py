@@ -26,7 +26,8 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import named, walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _WARP = 32
 _SUM = """\

@@ -32,9 +32,10 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import assignment, subscript
 from optiml.propose.rules.cuda.shared_arrays import shared_arrays
+from optiml.propose.rules.rewrite import Rewrite
 
 _BYTES = {"float": 4, "int": 4, "unsigned": 4, "float2": 8, "double": 8, "float4": 16}
 _ZEROS = ("0", "0.0f", "0.f", "0.0")

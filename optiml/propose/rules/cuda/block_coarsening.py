@@ -26,7 +26,8 @@ from collections.abc import Iterator
 
 from optiml.cuda_source import above, walk
 from optiml.propose.rules.cuda.expressions import in_cpp
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _FACTORS = (2, 4)
 _FORBIDDEN = ("__syncthreads", "__syncwarp", "gridDim.x", "gridDim.y", "gridDim.z")

@@ -23,7 +23,8 @@ import re
 from collections.abc import Iterator
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _SIZES = (128, 512, 64, 1024, 256)
 

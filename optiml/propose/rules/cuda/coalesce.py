@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _OTHER = {f"{v}.{a}": f"{v}.{b}" for v in ("threadIdx", "blockIdx", "blockDim", "gridDim") for a, b in ("xy", "yx")}
 _OF_WARPS = ("warpSize", "cooperative_groups", "wmma")

@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _LITERALS = re.compile(r"\{[-\s\d.,eExXfFuU+{}]*\}")
 

@@ -46,9 +46,10 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from optiml.propose.rules.cuda.contraction import substituted
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, loops, statements, written
 from optiml.propose.rules.cuda.shared_arrays import SharedArray, shared_arrays
+from optiml.propose.rules.rewrite import Rewrite
 
 _LOOP = """\
 int {stage} = 0;

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 # Source: CUDA programming guide, intrinsic functions in single precision.
 _TWINS = {

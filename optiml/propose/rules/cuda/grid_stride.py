@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import conjuncts, declared, statements
+from optiml.propose.rules.rewrite import Rewrite
 
 _INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
 _BLOCKS = (1024, 512, 2048)

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.inlining import inlined
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:

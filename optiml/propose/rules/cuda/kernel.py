@@ -15,6 +15,7 @@ from optiml.cuda_source import Source, named, walk
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
 from optiml.propose.rules.cuda.inlining import inlined
+from optiml.propose.rules.rewrite import Rewrite
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,6 @@ class Parameter:
     is_pointer: bool
     argument: Mapping[str, Any]
     node: Node = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A new text, and what changes in the task file; `detail` tells it from the rule's others."""
-
-    detail: str
-    text: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 # Threads of an SM on every architecture since sm_80 but the consumer ones, which have 1536. Source: CUDA programming
 # guide, technical specifications per compute capability.

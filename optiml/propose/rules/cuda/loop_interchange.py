@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, assignment, loop_of, loops, statements, subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:

@@ -41,8 +41,9 @@ from tree_sitter import Node
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.contraction import substituted
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, assignment, declared, loop_of, statements
+from optiml.propose.rules.rewrite import Rewrite
 
 _SHUFFLE = "__shfl_xor_sync"
 _START = """\

@@ -23,8 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.shared_arrays import SharedArray, shared_arrays
+from optiml.propose.rules.rewrite import Rewrite
 
 _BANKS = 32
 

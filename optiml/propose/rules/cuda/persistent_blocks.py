@@ -25,7 +25,8 @@ from collections.abc import Iterator
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.expressions import in_cpp
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 # Blocks for a few waves on the largest GPUs of today (148 SMs), fewer and more.
 _BLOCKS = (1024, 512, 2048)

@@ -29,8 +29,9 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import named, walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Parameter, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Parameter
 from optiml.propose.rules.cuda.loops import subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _MOST_BYTES = 16384
 _WORD = 4

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Parameter, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Parameter
 from optiml.propose.rules.cuda.loops import subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _LOADABLE = ("float", "int", "double", "unsigned", "float2", "float4")
 

@@ -64,7 +64,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.contraction import Contraction, contraction_of, tiled_contraction_of
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 # BM, BN, BK, TM, TN.
 _TILES = ((128, 128, 8, 8, 8), (64, 64, 16, 4, 4), (128, 128, 16, 8, 8), (128, 64, 16, 8, 4), (32, 32, 32, 2, 2))

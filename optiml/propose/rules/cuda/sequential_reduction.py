@@ -32,8 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.reductions import trees
+from optiml.propose.rules.rewrite import Rewrite
 
 _LOOP = """\
 for (int {d} = {block} / 2; {d} > 0; {d} /= 2) {{

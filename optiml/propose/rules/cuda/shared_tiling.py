@@ -38,7 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.contraction import contraction_of, rows_along_y, substituted
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _WIDEST = 32
 _BODY = """\

@@ -19,8 +19,9 @@ import re
 from collections.abc import Iterator
 
 from optiml.cuda_source import named, walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, loops, written
+from optiml.propose.rules.rewrite import Rewrite
 
 _LOG2_E = "1.4426950408889634f"
 

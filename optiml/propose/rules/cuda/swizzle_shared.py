@@ -26,9 +26,10 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import named, walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import subscript
 from optiml.propose.rules.cuda.shared_arrays import shared_arrays
+from optiml.propose.rules.rewrite import Rewrite
 
 _SIDES = (8, 16, 32)
 _RANK = 2

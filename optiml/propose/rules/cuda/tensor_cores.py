@@ -76,7 +76,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.contraction import Contraction, contraction_of
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
+from optiml.propose.rules.rewrite import Rewrite
 
 _TYPES = {"__half", "half", "__nv_bfloat16"}
 _THREADS = 128

@@ -38,8 +38,9 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, assignment, declared, loop_of, loops, statements, subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _WIDEST = 32
 _BODY = """\

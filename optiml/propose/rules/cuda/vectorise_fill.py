@@ -54,8 +54,9 @@ from tree_sitter import Node
 
 from optiml.cuda_source import above, walk
 from optiml.propose.rules.cuda.contraction import substituted
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, assignment, loops, statements, subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _WIDTH = 4
 _LOOP = """\

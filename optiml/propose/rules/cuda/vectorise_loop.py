@@ -33,8 +33,9 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, declared, loops, statements, subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _SHARED = {
     "threadIdx.x%32": ("32",),

@@ -32,8 +32,9 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
-from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule, Rewrite
+from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, assignment, declared, loop_of, statements, subscript
+from optiml.propose.rules.rewrite import Rewrite
 
 _LANES = 32
 _INDEX = "blockIdx.x*blockDim.x+threadIdx.x"

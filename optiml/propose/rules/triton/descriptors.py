@@ -41,7 +41,8 @@ from typing import Any
 from ir.expression import Expression
 from ir.task import DTYPES
 from ir.types import ELEMENT_BITS
-from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
+from optiml.propose.rules.rewrite import Rewrite
+from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
 _TILE = re.compile(
     r"(?P<x>\w+) \+ (?P<rows>\w+)\[:, None\](?:\.to\(tl\.int64\))? \* (?P<stride>\w+) \+ (?P<cols>\w+)\[None, :\]"

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from ir.expression import Expression, ExpressionError
 from optiml.candidate import Candidate
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A new text, and what changes in the task file; `detail` tells it from the rule's others."""
-
-    detail: str
-    text: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+from optiml.propose.rules.rewrite import Rewrite
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
+from optiml.propose.rules.rewrite import Rewrite
+from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
 _OPTIONS = {
     "stages4": "num_stages=4", "stages2": "num_stages=2", "unroll2": "loop_unroll_factor=2",

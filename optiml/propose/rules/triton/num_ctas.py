@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
+from optiml.propose.rules.rewrite import Rewrite
+from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
 _FIRST_WITH_CLUSTERS = 90
 

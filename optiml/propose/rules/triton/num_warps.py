@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
+from optiml.propose.rules.rewrite import Rewrite
+from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
 _DEFAULT = 4
 _VALUES = (8, 4, 2, 1, 16)

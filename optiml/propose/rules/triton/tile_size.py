@@ -21,7 +21,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from optiml.propose.rules.triton.kernel import Rewrite, TritonKernel, TritonRule
+from optiml.propose.rules.rewrite import Rewrite
+from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
 _SMALLEST, _LARGEST = 16, 8192
 
