@@ -105,7 +105,12 @@ def optimize(
     Raises UserError: what loading the task raises; run-exists; bad-baseline where the kernel fails its own task.
     """
     ground = _ground(_anywhere(settings))
-    facts = {"settings": asdict(ground.settings), "digest": ground.digest, "environment": _environment()}
+    facts = {
+        "settings": asdict(ground.settings),
+        "digest": ground.digest,
+        "task": _task_facts(ground.task),
+        "environment": _environment(),
+    }
     with Store.create(path, facts) as store:
         return _run(ground, store, watcher, workers, evaluator)
 
@@ -250,6 +255,12 @@ def _proposer(name: str) -> Proposer:
 
 def _cost(proposer: Proposer) -> float:
     return float(getattr(proposer, "cost", 0.0))
+
+
+def _task_facts(task: Task) -> dict[str, Any]:
+    """What a reader of the run needs of the task file: candidates override these."""
+    given = task.document.data
+    return {name: given[name] for name in ("name", "entry", "constants", "launch", "compile") if name in given}
 
 
 def _environment() -> dict[str, Any]:

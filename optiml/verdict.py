@@ -46,9 +46,10 @@ class SizeTime:
 class Metrics:
     """What a profiler says of a candidate, at its first size but for the times.
 
-    kind: `modelled` or `measured`, of all times. limiter, stall, busy: as in backends.model.limits. occupancy: resident
-    warps over those that fit. counters: totals of the launch under names with units. error_percent: the model's error
-    on published measurements of such kernels, None where there are none.
+    kind: `modelled` or `measured`, of all times. limiter, stall, busy: as in backends.model.limits. stalls: state ->
+    share of the cycles in which a warp waits, largest first. occupancy: resident warps over those that fit. counters:
+    totals of the launch under names with units. kernel_class: what the model takes the kernel for; error_percent: its
+    error on published measurements of such kernels, None where there are none.
     """
 
     kind: str
@@ -62,6 +63,8 @@ class Metrics:
     occupancy: float = 0.0
     counters: Mapping[str, float] = field(default_factory=dict)
     error_percent: float | None = None
+    kernel_class: str = ""
+    stalls: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def time_us(self) -> float:

@@ -40,17 +40,15 @@ def command(run: Path, source: bool, as_json: bool) -> int:
 
 def document(reading: Reading, key: str) -> dict[str, Any]:
     """A program with its evidence; `is_confirmed` says whether it was examined again with fresh inputs."""
-    confirmed = reading.confirmed.get(key)
-    verdict = confirmed or reading.verdicts[key]
-    base = reading.confirmed.get(reading.root or "") if confirmed else reading.verdicts.get(reading.root or "")
-    metrics, before = verdict.metrics, base.metrics if base else None
-    assert metrics is not None and before is not None, "what passed has metrics"
+    found = reading.comparison(key)
+    assert found is not None, "what passed has metrics"
+    before, metrics = found.before, found.after
     return {
         "schema_version": SCHEMA_VERSION,
         "key": key,
-        "is_confirmed": confirmed is not None,
+        "is_confirmed": found.is_confirmed,
         "kind": metrics.kind,
-        "speedup": before.time_us / metrics.time_us,
+        "speedup": found.speedup,
         "times": [
             {"sizes": dict(new.sizes), "time_us": new.time_us, "baseline_us": old.time_us}
             for new, old in zip(metrics.times, before.times, strict=True)

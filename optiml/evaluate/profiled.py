@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from optiml.verdict import Metrics, SizeTime
@@ -27,7 +28,14 @@ def metrics_of(modelled: Modelled) -> Metrics:
         occupancy=modelled.occupancy.warps / modelled.occupancy.max_warps,
         counters=_counters(modelled),
         error_percent=modelled.error_percent,
+        kernel_class=modelled.kernel_class,
+        stalls=_shares(modelled.time.sm.stall_cycles()),
     )
+
+
+def _shares(cycles: Mapping[str, float]) -> dict[str, float]:
+    total = sum(cycles.values())
+    return {state: cycles_in_it / total for state, cycles_in_it in cycles.items() if cycles_in_it}
 
 
 def _counters(modelled: Modelled) -> dict[str, float]:

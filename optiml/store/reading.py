@@ -10,7 +10,21 @@ from typing import Any
 from ir.diagnostics import Location, fail
 from optiml.candidate import Candidate
 from optiml.store.store import StepRow, Store
-from optiml.verdict import Verdict
+from optiml.verdict import Metrics, Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The baseline and a program at the same sizes; is_confirmed: both examined again, with fresh inputs."""
+
+    before: Metrics
+    after: Metrics
+    is_confirmed: bool
+
+    @property
+    def speedup(self) -> float:
+        """The baseline's time over the program's."""
+        return self.before.time_us / self.after.time_us
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,14 @@ class Reading:
     def baseline_us(self) -> float | None:
         """The baseline's time in the search."""
         return self.verdicts[self.root].time_us if self.root else None
+
+    def comparison(self, key: str) -> Comparison | None:
+        """A program with the baseline, by the second examination where both passed it; None for one that failed."""
+        for verdicts in (self.confirmed, self.verdicts):
+            before, after = verdicts.get(self.root or ""), verdicts.get(key)
+            if before and after and before.is_ok and after.is_ok and before.metrics and after.metrics:
+                return Comparison(before.metrics, after.metrics, verdicts is self.confirmed)
+        return None
 
     def way(self, key: str) -> tuple[StepRow, ...]:
         """The steps from the baseline to a program, by which it was found first."""
