@@ -184,16 +184,13 @@ class _Run:
         job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
         judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
         proposer = _proposer(settings.proposer)
-        architecture = self.ground.machine.architecture
-        space = RecordedSpace(self.ground.task, proposer, architecture, settings.seed, self.store)
+        space = RecordedSpace(self.ground.task, proposer, self.ground.machine, settings.seed, self.store, baseline)
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
 
         def step(told: Told) -> None:
             self.watcher.step(told, metrics)
 
-        driver = Driver(
-            strategy, judge, metrics, settings.budget, self.store, settings.width, lambda: _cost(proposer), step
-        )
+        driver = Driver(strategy, judge, metrics, settings.budget, self.store, settings.width, space, step)
         searched = driver.run()
         final = self._final(baseline, searched, metrics)
         winner = final.winner
@@ -251,10 +248,6 @@ def _proposer(name: str) -> Proposer:
     module, attribute = _PROPOSERS[name]
     made: Proposer = getattr(import_module(module), attribute)()
     return made
-
-
-def _cost(proposer: Proposer) -> float:
-    return float(getattr(proposer, "cost", 0.0))
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

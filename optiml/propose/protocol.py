@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optiml.candidate import Candidate, settings
 from optiml.edit import Edit
+from optiml.propose.exchange import Log, Loose
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from ir.machine import Machine
     from ir.task import Task
+    from optiml.verdict import Metrics, Verdict
 
 # What a kernel can be bound by; rules say which of these they aim at.
 LIMITERS = (
@@ -78,21 +81,45 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """An edit that was evaluated, and what came of it.
+
+    step: the number of edits that led from the root to the candidate that it was made on. is_on_path: whether the
+    candidate that is asked about has it. speedup: over the root; None for a failure. limiter: what the result is bound
+    by; evidence: why it failed.
+    """
+
+    tag: str
+    step: int
+    is_on_path: bool
+    status: str
+    reward: float
+    speedup: float | None = None
+    limiter: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
 class Context:
     """What a proposer knows: the candidate, what its evaluation said, and what was tried on the path to it.
 
     `verdict` and `metrics` are those of the candidate, None before it is evaluated; `limiter` is the metrics' own, or
-    empty; `tried` the tags on the path from the root and those that failed here.
+    empty; `tried` the tags on the path from the root and those that failed here; `history` what came of the edits on
+    the path and of others of the same candidates; `log` is where a proposer that asks a model keeps what was said;
+    `machine` what the candidate is timed for.
     """
 
     task: Task
     candidate: Candidate
     architecture: str
-    verdict: Any = None
-    metrics: Any = None
+    verdict: Verdict | None = None
+    metrics: Metrics | None = None
     limiter: str = ""
     tried: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[Attempt, ...] = ()
+    machine: Machine | None = None
+    log: Log = field(default_factory=Loose, compare=False, repr=False)
 
     @property
     def language(self) -> str:
@@ -109,6 +136,25 @@ class Proposer(Protocol):
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
         """Edits, the most promising first; empty where it has nothing to say."""
+
+
+@runtime_checkable
+class Repairer(Proposer, Protocol):
+    """A proposer that mends its edits from what their evaluation said."""
+
+    def repair(self, context: Context, edit: Edit, verdict: Verdict) -> Sequence[Edit]:
+        """At most one edit of the same candidate in place of one that failed. `context`: as it was asked with."""
+
+
+@runtime_checkable
+class Learner(Proposer, Protocol):
+    """A proposer that learns from what came of edits, in the order in which it is told; nothing else may change it."""
+
+    def learn(self, edit: Edit, gain: float) -> None:
+        """`gain`: the reward of the edit's result less that of the candidate."""
+
+    def charge(self, proposer: str, cost: float) -> None:
+        """What a call cost in USD that was made for the proposer of this name."""
 
 
 class Rule(Protocol):

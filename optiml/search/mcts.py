@@ -69,13 +69,14 @@ class Mcts:
     def tell(self, step: Step, result: Scored) -> None:
         """Back the reward up the path of the step, and close what has proven a dead end."""
         path = self._flights[step.key].popleft()
-        node, parent = path[-1], path[-2]
         fly(path, -1)
-        node.scored = result
+        parent, node = path[-2], self.tree.mended(path, result.key)
+        path = (*path[:-1], node)
+        node.scored = node.scored or result
         back_up(path, result.reward)
         self._note(result)
         parent.failures = 0 if result.verdict.is_ok else parent.failures + 1
-        node.is_closed = result.verdict.status in DECEITS
+        node.is_closed = node.is_closed or result.verdict.status in DECEITS
         if parent.failures >= self.settings.dead_end and parent is not self.tree.root:
             parent.edits = deque()
 

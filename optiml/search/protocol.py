@@ -51,6 +51,20 @@ class Space(Protocol):
         """Edits of a candidate, the most promising first. `failed`: tags of edits of it that came to nothing."""
 
 
+class Source(Protocol):
+    """Who is behind the edits: hears what came of them, and mends some that failed."""
+
+    @property
+    def cost(self) -> float:
+        """What its answers so far cost, in USD."""
+
+    def tell(self, step: Step, result: Scored) -> None:
+        """What came of a step, in the order of results."""
+
+    def repair(self, step: Step, result: Scored) -> Edit | None:
+        """Another edit in place of one that failed; None where there is none."""
+
+
 class Strategy(Protocol):
     """A search. Nothing in it may depend on a clock: it gives the same steps for the same seed and verdicts.
 
@@ -65,4 +79,4 @@ class Strategy(Protocol):
         """The next step; None where nothing is left to try, or nothing until a result is told."""
 
     def tell(self, step: Step, result: Scored) -> None:
-        """What came of a step."""
+        """What came of a step, or of its repair: then the result is another program than the step's."""

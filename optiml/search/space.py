@@ -2,55 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ir.diagnostics import Location, fail
 from optiml.edit import Edit
-from optiml.propose.protocol import Context, Proposer
-from optiml.search.protocol import Scored
+from optiml.propose.exchange import Exchange
+from optiml.propose.protocol import Context, Learner, Proposer, Repairer
+from optiml.search.history import History
+from optiml.search.protocol import Scored, Step
 from optiml.store.store import Store
+from optiml.verdict import DECEITS
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from ir.machine import Machine
     from ir.task import Task
+
+Answer = Callable[["Kept", "Generator"], Sequence[Edit]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The log of one question in the store of the run."""
+
+    store: Store
+    question: int
+
+    def recall(self, turn: int) -> Exchange | None:
+        """What was said before the run was stopped."""
+        return self.store.exchange(self.question, turn)
+
+    def keep(self, turn: int, exchange: Exchange) -> None:
+        """For good."""
+        self.store.keep_exchange(self.question, turn, exchange)
 
 
 class RecordedSpace:
     """Asks a proposer and keeps what it says; a question that the store has an answer to is not asked again."""
 
-    def __init__(self, task: Task, proposer: Proposer, architecture: str, seed: int, store: Store) -> None:
-        self._task, self._proposer, self._architecture, self._seed = task, proposer, architecture, seed
+    def __init__(self, task: Task, proposer: Proposer, machine: Machine, seed: int, store: Store, root: Scored) -> None:
+        self._task, self._proposer, self._machine, self._seed = task, proposer, machine, seed
         self._store = store
         self._questions = 0
+        self._cost = 0.0
+        self._history = History(root)
+
+    @property
+    def cost(self) -> float:
+        """What the answers so far cost in USD, those of before an interruption too; unknown costs count nothing."""
+        return self._cost
 
     def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
         """The proposer's edits of a candidate."""
+        return self._answer(at.key, lambda log, random: self._proposer.propose(self._context(at, log, failed), random))
+
+    def repair(self, step: Step, result: Scored) -> Edit | None:
+        """Another edit in place of one that failed; None where the proposer has none, or the failure was deceit."""
+        proposer = self._proposer
+        if not isinstance(proposer, Repairer) or result.verdict.is_ok or result.verdict.status in DECEITS:
+            return None
+        found = self._answer(
+            result.key, lambda log, _: proposer.repair(self._context(step.parent, log), step.edit, result.verdict)
+        )
+        return next((e for e in found if e.result.key != result.key), None)
+
+    def tell(self, step: Step, result: Scored) -> None:
+        """What came of a step."""
+        self._history.note(step, result)
+        if isinstance(self._proposer, Learner):
+            self._proposer.learn(step.edit, result.reward - step.parent.reward)
+
+    def _answer(self, key: str, ask: Answer) -> Sequence[Edit]:
+        """The answer to the next question, which is about the candidate of this key."""
         number, self._questions = self._questions, self._questions + 1
         known = self._store.proposal(number)
-        if known is not None:
-            return self._same(at, *known)
-        random = np.random.default_rng([self._seed, number])
-        edits = tuple(self._proposer.propose(self._context(at, failed), random))
-        self._store.keep_proposal(number, at.key, edits)
-        return edits
+        if known is None:
+            edits = tuple(ask(Kept(self._store, number), np.random.default_rng([self._seed, number])))
+            self._store.keep_proposal(number, key, edits)
+            known = key, edits
+        self._charge(number)
+        return self._same(key, *known)
 
-    def _same(self, at: Scored, key: str, edits: Sequence[Edit]) -> Sequence[Edit]:
+    def _charge(self, number: int) -> None:
+        for exchange in self._store.exchanges(number):
+            cost = exchange.usage.cost or 0.0
+            self._cost += cost
+            if isinstance(self._proposer, Learner):
+                self._proposer.charge(exchange.proposer, cost)
+
+    def _same(self, asked: str, key: str, edits: Sequence[Edit]) -> Sequence[Edit]:
         """What was said before, if it was about the same candidate."""
-        if key != at.key:
+        if key != asked:
             remedy = "continue it with the version of optiml and the task that began it"
             raise fail("run-diverged", "the run does not go as it did before", Location(str(self._store.path)), remedy)
         return edits
 
-    def _context(self, at: Scored, failed: Sequence[str]) -> Context:
+    def _context(self, at: Scored, log: Kept, failed: Sequence[str] = ()) -> Context:
         metrics = at.verdict.metrics
         return Context(
             task=self._task,
             candidate=at.candidate,
-            architecture=self._architecture,
+            architecture=self._machine.architecture,
+            machine=self._machine,
             verdict=at.verdict,
             metrics=metrics,
             limiter=metrics.limiter if metrics else "",
             tried=(*at.path, *failed),
+            history=self._history.of(at.key),
+            log=log,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optiml.edit import Edit
 from optiml.search.protocol import Scored
@@ -64,11 +64,30 @@ class Tree:
     def child(self, path: Path, edit: Edit, prior: float) -> Node | None:
         """The node that an edit leads to, with an edge to it; None where it leads back, or where an edge is already."""
         parent, key = path[-1], edit.result.key
-        if any(n.key == key for n in path) or any(e.child.key == key for e in parent.edges):
+        node = self.nodes.get(key) or Node(key)
+        if any(n is node for n in path) or any(e.child is node for e in parent.edges):
             return None
-        node = self.nodes.setdefault(key, Node(key))
+        self.nodes[key] = node
         parent.edges.append(Edge(edit, prior, node))
         return node
+
+    def mended(self, path: Path, key: str) -> Node:
+        """The last node of a path, now that its program was replaced by another one: that one's node if there is one.
+
+        The old program leads there too from now on.
+        """
+        parent, node = path[-2], path[-1]
+        if node.key == key:
+            return node
+        known = self.nodes.setdefault(key, node)
+        self.nodes[node.key] = known
+        if known is node:
+            node.key = key
+            return node
+        leads_back = any(n is known for n in path) or any(e.child is known for e in parent.edges)
+        edges = [replace(e, child=known) if e.child is node else e for e in parent.edges]
+        parent.edges = [e for e in parent.edges if e.child is not node] if leads_back else edges
+        return known
 
 
 def fly(path: Iterable[Node], change: int) -> None:

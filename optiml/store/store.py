@@ -13,6 +13,7 @@ from typing import Any
 from ir.diagnostics import Location, fail
 from optiml.candidate import Candidate
 from optiml.edit import Edit
+from optiml.propose.exchange import Exchange, Message, Usage
 from optiml.store.schema import SCHEMA, VERSION
 from optiml.verdict import Verdict, document_of, verdict_of
 
@@ -141,6 +142,29 @@ class Store:
         edits = (Edit(tag, at, why, self.candidate(key), who) for tag, at, why, who, key in json.loads(row[1]))
         return row[0], tuple(edits)
 
+    # What models were asked, by the question that they were asked for.
+
+    def keep_exchange(self, question: int, turn: int, exchange: Exchange) -> None:
+        """The turn-th call for a question."""
+        usage, messages = exchange.usage, _text([[m.role, m.text] for m in exchange.messages])
+        row = (
+            question, turn, exchange.proposer, exchange.role, messages, exchange.reply, exchange.ended,
+            exchange.outcome, usage.input_tokens, usage.output_tokens, usage.cost, exchange.elapsed_s,
+        )  # fmt: skip
+        with _transaction(self._connection):
+            self._connection.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def exchange(self, question: int, turn: int) -> Exchange | None:
+        """None where the call has not been made."""
+        query = "SELECT * FROM exchanges WHERE question = ? AND turn = ?"
+        row = self._connection.execute(query, (question, turn)).fetchone()
+        return None if row is None else _exchange(row)
+
+    def exchanges(self, question: int | None = None) -> tuple[Exchange, ...]:
+        """All of them, or those of one question, in order."""
+        query = "SELECT * FROM exchanges WHERE ?1 IS NULL OR question = ?1 ORDER BY question, turn"
+        return tuple(map(_exchange, self._connection.execute(query, (question,))))
+
     # Steps.
 
     def keep_step(self, step: StepRow) -> None:
@@ -186,6 +210,13 @@ def _is_blank(path: Path) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _exchange(row: Sequence[Any]) -> Exchange:
+    _question, _turn, proposer, role, messages, reply, ended, outcome, read, written, cost, elapsed_s = row
+    conversation = tuple(Message(who, text) for who, text in json.loads(messages))
+    usage = Usage(read, written, cost)
+    return Exchange(proposer, role, conversation, reply, ended, outcome, usage, elapsed_s)
 
 
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
