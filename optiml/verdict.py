@@ -43,13 +43,29 @@ class SizeTime:
 
 
 @dataclass(frozen=True)
+class HotLine:
+    """A line of the source by its text: its shares of all stalls and of all instructions, the state that most of its
+    stalls are in, and what each of its accesses takes beside what it would need at best; None without such accesses.
+    """
+
+    text: str
+    stall_share: float
+    stall: str
+    instruction_share: float
+    sectors_per_request: float | None = None
+    ideal_sectors_per_request: float | None = None
+    wavefronts_per_request: float | None = None
+    ideal_wavefronts_per_request: float | None = None
+
+
+@dataclass(frozen=True)
 class Metrics:
     """What a profiler says of a candidate, at its first size but for the times.
 
     kind: `modelled` or `measured`, of all times. limiter, stall, busy: as in backends.model.limits. stalls: state ->
     share of the cycles in which a warp waits, largest first. occupancy: resident warps over those that fit. counters:
     totals of the launch under names with units. kernel_class: what the model takes the kernel for; error_percent: its
-    error on published measurements of such kernels, None where there are none.
+    error on published measurements of such kernels, None where there are none. hot: the lines that wait most.
     """
 
     kind: str
@@ -65,6 +81,7 @@ class Metrics:
     error_percent: float | None = None
     kernel_class: str = ""
     stalls: Mapping[str, float] = field(default_factory=dict)
+    hot: tuple[HotLine, ...] = ()
 
     @property
     def time_us(self) -> float:
@@ -130,7 +147,8 @@ def verdict_of(document: Mapping[str, Any]) -> Verdict:
 
 
 def _metrics(document: Mapping[str, Any]) -> Metrics:
-    return Metrics(**{**document, "times": tuple(SizeTime(**t) for t in document["times"])})
+    times = tuple(SizeTime(**t) for t in document["times"])
+    return Metrics(**{**document, "times": times, "hot": tuple(HotLine(**h) for h in document["hot"])})
 
 
 def _diagnostic(document: Mapping[str, Any]) -> Diagnostic:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from optiml.verdict import Metrics, SizeTime
+from optiml.verdict import HotLine, Metrics, SizeTime
 
 if TYPE_CHECKING:
     from backends.model.modelled import Modelled
+    from backends.model.report.lines import SourceLine
 
 SECTOR_BYTES = 32
+# Lines that are kept, and the share of stalls below which one is not worth it.
+_HOT_LINES, _WARM = 6, 0.01
 
 
 def metrics_of(modelled: Modelled) -> Metrics:
@@ -30,6 +33,29 @@ def metrics_of(modelled: Modelled) -> Metrics:
         error_percent=modelled.error_percent,
         kernel_class=modelled.kernel_class,
         stalls=_shares(modelled.time.sm.stall_cycles()),
+        hot=_hot_lines(modelled),
+    )
+
+
+def _hot_lines(modelled: Modelled) -> tuple[HotLine, ...]:
+    from backends.model.report.facts import Facts
+    from backends.model.report.lines import source_lines
+
+    lines = [line for line in source_lines(Facts(modelled)) if line.text and line.stall_share >= _WARM]
+    return tuple(_hot_line(line) for line in sorted(lines, key=lambda line: -line.stall_share)[:_HOT_LINES])
+
+
+def _hot_line(line: SourceLine) -> HotLine:
+    requests = line.shared_requests
+    return HotLine(
+        text=(line.text or "").strip(),
+        stall_share=line.stall_share,
+        stall=line.stall or "",
+        instruction_share=line.instruction_share,
+        sectors_per_request=line.sectors_per_request,
+        ideal_sectors_per_request=line.ideal_sectors_per_request,
+        wavefronts_per_request=line.shared_wavefronts / requests if requests else None,
+        ideal_wavefronts_per_request=line.shared_wavefronts_ideal / requests if requests else None,
     )
 
 

@@ -20,7 +20,7 @@ from ir.diagnostics import Diagnostic, Location, UserError
 from optiml.candidate import Candidate
 from optiml.edit import Edit
 from optiml.store.store import StepRow, Store
-from optiml.verdict import Metrics, SizeTime, Status, Verdict
+from optiml.verdict import HotLine, Metrics, SizeTime, Status, Verdict
 
 ROOT = Path(__file__).parents[3]
 TEXTS = st.text(max_size=20)
@@ -40,6 +40,7 @@ METRICS = st.builds(
     occupancy=NUMBERS,
     counters=st.dictionaries(TEXTS, NUMBERS, max_size=2),
     error_percent=st.none() | NUMBERS,
+    hot=st.lists(st.builds(HotLine, TEXTS, NUMBERS, TEXTS, NUMBERS, st.none() | NUMBERS), max_size=2).map(tuple),
 )
 DIAGNOSTICS = st.builds(Diagnostic, TEXTS, TEXTS, st.none() | st.builds(Location, TEXTS, st.integers(0, 9)), TEXTS)
 VERDICTS = st.builds(
