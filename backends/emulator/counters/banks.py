@@ -5,6 +5,9 @@ same word get it together. 8 bytes a lane are done in halves of the warp and 16 
 load in which each lane and its neighbour (lane ^ 1, or lane ^ 2) have one address does two of these parts at once
 (NVIDIA developer forum, "Unexpected shared memory bank conflict", for compute capability 7.x; assumed later too). The
 eight rows of each matrix of `ldmatrix` and `stmatrix` are a quarter. Lanes whose atomics meet in one bank take turns.
+
+Lines of the L1 lie in the same banks, but loads of them never do two parts at once: 8 bytes a lane take two cycles from
+a single address too, on A100 and H200 (RRZE gpu-benches gpu-strides).
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class Wavefronts:
     def count(self, flat: Array, nbytes: int, active: Mask | None, kind: str) -> tuple[Array, Array]:
         """(wavefronts, those beyond what the width needs) of each warp, from byte offsets (n, 32).
 
-        kind: `load`, `store` or `atomic`.
+        kind: `load`, `line load` (from the L1), `store` or `atomic`.
         """
         patterns = _patterns(flat, active)
         keys, first, inverse = np.unique(patterns @ _WEIGHTS, return_index=True, return_inverse=True)
@@ -58,6 +61,8 @@ def wavefronts(addresses: Array, nbytes: int, kind: str = "load") -> tuple[int, 
     [1, 1, 2, 1, 32, 1]
     >>> wavefronts(lanes * 16, 16), wavefronts(lanes * 8, 8)
     ((4, 0), (2, 0))
+    >>> wavefronts(lanes * 0, 8)[0], wavefronts(lanes * 0, 8, "line load")[0]
+    (1, 2)
     """
     lanes = min(WARP_LANES, _ROW_BYTES // max(nbytes, _BANK_BYTES))
     if kind == "load" and lanes < WARP_LANES and _is_paired(addresses):

@@ -97,7 +97,7 @@ class Watch(Observer):
         site, found = self.batch.site, touched(flat, nbytes, active)
         self.watched.add("global_bytes", site, nbytes * (flat.size if active is None else np.count_nonzero(active)))
         # The data of an L1 line lie in the banks of shared memory.
-        passes, _ = self.watched.wavefronts.count(flat, nbytes, active, kind)
+        passes, _ = self.watched.wavefronts.count(flat, nbytes, active, "line load" if kind == "load" else kind)
         self.watched.add("global_wavefronts", site, passes.sum())
         self._note("global", front, found, kind)
 

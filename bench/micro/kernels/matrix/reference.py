@@ -4,7 +4,7 @@
 import torch
 
 # Depth of one product: each adds as much to every accumulator.
-DEPTHS = {"Half": 16, "Brain": 16, "Tf32": 8, "Int8": 32}
+DEPTHS = {"Half": 16, "HalfSums": 16, "Brain": 16, "Tf32": 8, "Int8": 32}
 
 
 def mma(KIND: str, CHAINS: int, UNROLL: int, BLOCK: int, repeats: int) -> dict[str, torch.Tensor]:
@@ -13,5 +13,5 @@ def mma(KIND: str, CHAINS: int, UNROLL: int, BLOCK: int, repeats: int) -> dict[s
 
 
 def ldmatrix(BLOCK: int, repeats: int) -> dict[str, torch.Tensor]:
-    """Return `out` (BLOCK,): how far the address came, which is nowhere, and the number of runs."""
-    return {"out": torch.full((BLOCK,), repeats, dtype=torch.int32)}
+    """Return `out` (BLOCK,): the place of each lane's row, where its address stays, and the number of runs."""
+    return {"out": 16 * (torch.arange(BLOCK, dtype=torch.int32) % 32) + repeats}
