@@ -15,6 +15,7 @@ COMMANDS = {
     "show": ("show", "List the steps of a run: what was tried, and what came of it."),
     "best": ("best", "Show the best kernel of a run: its times, its limiter, the edits that led to it."),
     "diff": ("diff", "Show what changed between two programs of a run."),
+    "report": ("report", "Write a run as one HTML page: tree, curve, diffs, what the profiler said."),
     "export": ("export", "Write the best kernel as a task of its own, with its evidence."),
 }
 

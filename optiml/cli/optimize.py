@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 @click.option(
     "--run", "path", type=click.Path(path_type=Path), metavar="FILE", help="Evidence  [default: NAME.optiml]."
 )
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="The run as one page; see optiml report.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-def command(task: str, path: Path | None, workers: int | None, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(
+    task: str, path: Path | None, workers: int | None, html: Path | None, as_json: bool, quiet: bool, **flags: Any
+) -> int:
     """Search for a kernel that is faster than TASK's own and passes all of its checks.
 
     TASK is a folder with a task file, or the file. Every candidate is compiled, verified on the emulated device, and
@@ -50,7 +53,7 @@ def command(task: str, path: Path | None, workers: int | None, as_json: bool, qu
     file = path or _free(Path(settings.task).absolute())
     with watching(quiet, settings.budget.evaluations) as watcher, resumable(file):
         result = optimize(settings, file, watcher, workers)
-    return show_result(result, as_json)
+    return show_result(result, as_json, html)
 
 
 def _settings(
@@ -88,10 +91,13 @@ class resumable:  # noqa: N801 - a context manager
             click.echo(f"\nall that was found is kept; go on with: optiml resume {self._path}", err=True)
 
 
-def show_result(result: Result, as_json: bool) -> int:
-    """Print it; the exit code says whether something faster was found."""
+def show_result(result: Result, as_json: bool, html: Path | None) -> int:
+    """Print it, and write its page if one is wanted; the exit code says whether something faster was found."""
     from optiml.cli.render import result_document, result_text
+    from optiml.cli.report import write_report
 
+    if html is not None:
+        write_report(result.path, html)
     text = json.dumps(result_document(result), indent=2, sort_keys=True) + "\n" if as_json else result_text(result)
     click.echo(text, nl=False)
     return ExitCode.SUCCESS if result.final.winner else ExitCode.NEGATIVE

@@ -23,7 +23,7 @@ _KEY_DIGITS = 8
 @click.option("--passed", is_flag=True, help="Only steps whose program passed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(run: Path, passed: bool, as_json: bool) -> int:
-    """List the steps of the run in the file RUN; it may still be going on."""
+    """Tell the story of the run in the file RUN, and list its steps; it may still be going on."""
     from optiml.store.reading import read_run
 
     reading = read_run(run)
@@ -36,8 +36,11 @@ def command(run: Path, passed: bool, as_json: bool) -> int:
 
 
 def _document(reading: Reading, steps: list[StepRow]) -> dict[str, Any]:
+    from optiml.report.story import story
+
     return {
         "schema_version": SCHEMA_VERSION,
+        "story": list(story(reading)),
         "settings": dict(reading.settings),
         "is_finished": reading.is_finished,
         "ended": reading.facts.get("ended"),
@@ -71,10 +74,10 @@ def _step(reading: Reading, step: StepRow) -> dict[str, Any]:
 
 def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
     from optiml.cli.render import aligned
+    from optiml.report.story import story
 
     chosen, base_us = reading.settings, reading.baseline_us
-    state = f"ended by: {reading.facts['ended']}" if reading.is_finished else "not finished"
-    head = f"{chosen['task']} on {chosen['target']}: {chosen['strategy']}, {chosen['proposer']}, seed {chosen['seed']}"
+    head = f"{chosen['task']}: {chosen['strategy']}, {chosen['proposer']}, seed {chosen['seed']}; * is the best"
     rows = [["step", "from", "edit", "came to", "speed-up", "limiter"]]
     numbers = {s.key: str(s.number) for s in reversed(reading.steps)} | {reading.root: "-"}
     for step in steps:
@@ -84,5 +87,4 @@ def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
         limiter = verdict.metrics.limiter if verdict.metrics else verdict.evidence.partition("\n")[0][:60]
         mark = "*" if step.key == reading.best else ""
         rows.append([f"{step.number}{mark}", numbers.get(step.parent, "-"), step.tag, came_to, speedup, limiter])
-    time = f"baseline {base_us:.4g} us (modelled)" if base_us else "the baseline has not been evaluated"
-    return [head, f"{state}; {time}; * is the best", "", *aligned(rows, left=(2, 3, 5))]
+    return [*story(reading), "", head, "", *aligned(rows, left=(2, 3, 5))]

@@ -1,13 +1,6 @@
-"use strict";
 (() => {
   const details = JSON.parse(document.getElementById("details").textContent);
   const tip = document.getElementById("tip");
-  const root = document.documentElement;
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const show = (isDark) => root.setAttribute("data-theme", isDark ? "dark" : "light");
-  show(dark.matches);
-  dark.addEventListener("change", (event) => show(event.matches));
-  document.getElementById("theme").addEventListener("click", () => show(root.getAttribute("data-theme") !== "dark"));
 
   const marked = [...document.querySelectorAll("[data-op]")];
   const edges = [...document.querySelectorAll("[data-from]")];
