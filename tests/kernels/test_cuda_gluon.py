@@ -130,17 +130,6 @@ def test_a_gluon_descriptor_names_its_layout() -> None:
     assert signature["a_desc"] == f"tensordesc<fp16[64, 64],{layout}>"
 
 
-def test_twill_says_that_it_does_not_read_cuda() -> None:
-    from twill.frontend.load import load_kernel
-
-    with pytest.raises(UserError) as caught:
-        load_kernel(KERNELS / "vector_add")
-    [fault] = caught.value.diagnostics
-    assert fault.rule == "cuda-source"
-    assert fault.location is not None
-    assert (Path(fault.location.file).name, fault.location.line) == ("task.toml", 3)
-
-
 def test_twill_says_that_gluon_is_scheduled_already() -> None:
     pytest.importorskip("triton")
     from twill.frontend.load import load_kernel

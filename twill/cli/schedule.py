@@ -61,8 +61,8 @@ class SubtileType(click.ParamType[Any]):
 def command(source: str, emit: tuple[str, ...], as_json: bool, dump_ir: str | None, **flags: Any) -> int:
     """Schedule one loop of SOURCE and print what was found, why, and the proof.
 
-    SOURCE is `file.py[:kernel]`, `package.module:kernel`, a .ttir, .ttgir, .mlir or .ptx file, a graph .json, a folder
-    with a task file, or a launch `launches.json#0` recorded by `twill capture`.
+    SOURCE is `file.py[:kernel]`, `package.module:kernel`, a .ttir, .ttgir, .mlir, .ptx or .cu file, a graph .json, a
+    folder with a task file, or a launch `launches.json#0` recorded by `twill capture`.
     """
     from twill.cli.progress import progress_line
     from twill.pipeline import run

@@ -9,7 +9,7 @@ from pathlib import Path
 from ir.diagnostics import fail
 from ir.loop import Kernel
 from twill.frontend.options import FrontendOptions
-from twill.frontend.triton import load_file, load_function, load_module, load_task_folder
+from twill.frontend.triton import load_file, load_function, load_module, load_task_kernel
 
 __all__ = ["FrontendOptions", "load_function", "load_kernel"]
 
@@ -18,7 +18,8 @@ def load_kernel(spec: str | Path, options: FrontendOptions | None = None) -> Ker
     """The kernel that a spec names.
 
     `file.py[:kernel]`, `package.module:kernel`, `folder[:variant]`, `folder/task.toml[:variant]`,
-    `file.ttir[:kernel]` (also .ttgir, .mlir), `file.ptx[:entry]`, `launches.json#0`. Raises UserError.
+    `file.ttir[:kernel]` (also .ttgir, .mlir), `file.ptx[:entry]`,
+    `file.cu[:kernel]`, `launches.json#0`. Raises UserError.
     """
     text = str(spec)
     options = options or FrontendOptions()
@@ -59,7 +60,16 @@ def _module(spec: str, options: FrontendOptions) -> Kernel:
 
 
 def _task(spec: str, options: FrontendOptions) -> Kernel:
-    return load_task_folder(*_split(spec), options)
+    from ir.task import load_task
+
+    path, variant = _split(spec)
+    task = load_task(path)
+    task = task.variant(variant) if variant else task
+    if task.language != "cuda":
+        return load_task_kernel(task, options)
+    from twill.frontend.cuda import load_cuda_task
+
+    return load_cuda_task(task, options)
 
 
 def _mlir(spec: str, options: FrontendOptions) -> Kernel:
@@ -80,6 +90,12 @@ def _ptx(spec: str, _options: FrontendOptions) -> Kernel:
     return load_ptx(path, name or None)
 
 
+def _cuda(spec: str, options: FrontendOptions) -> Kernel:
+    from twill.frontend.cuda import load_cuda, split_cuda
+
+    return load_cuda(*split_cuda(spec), options)
+
+
 def _launch(spec: str, options: FrontendOptions) -> Kernel:
     from twill.frontend.capture import load_launch
 
@@ -94,5 +110,6 @@ _KINDS = (
     _Kind("file.py[:kernel]", _suffix(".py"), _python),
     _Kind("file.ttir[:kernel] (or .ttgir, .mlir)", _suffix(".ttir", ".ttgir", ".mlir"), _mlir),
     _Kind("file.ptx[:entry]", _suffix(".ptx"), _ptx),
+    _Kind("file.cu[:kernel]", lambda spec: spec.endswith(".cu") or ".cu:" in spec, _cuda),
     _Kind("package.module:kernel", lambda spec: spec.count(":") == 1 and "/" not in spec, _module),
 )

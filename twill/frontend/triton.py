@@ -105,16 +105,10 @@ def load_module(module: str, name: str, options: FrontendOptions) -> Kernel:
     return load_function(kernel, options)
 
 
-def load_task_folder(path: Path, variant: str, options: FrontendOptions) -> Kernel:
-    """The kernel of a folder with a task file, or of one of its variants."""
+def load_task_kernel(task: Task, options: FrontendOptions) -> Kernel:
+    """The kernel of a task in Python, with the types and constants that the task gives it."""
     from backends.compilers.python_source import import_file
-    from ir.task import load_task
 
-    task = load_task(path)
-    task = task.variant(variant) if variant else task
-    if task.language == "cuda":
-        message = f"{task.source} is CUDA C++, which twill does not read"
-        raise fail("cuda-source", message, task.document.place("source"), "compile it to PTX and give that file")
     kernel = find_kernel(import_file(task.source), task.entry, Location(str(task.source)))
     return load_function(kernel, options, task_choice(task))
 

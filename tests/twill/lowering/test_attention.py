@@ -14,8 +14,7 @@ from ir.diagnostics import UserError
 from ir.graph import DependenceGraph
 from ir.loop import Kernel, Loop
 from ir.task import load_task
-from twill.frontend.load import FrontendOptions
-from twill.frontend.triton import load_task_folder
+from twill.frontend.load import FrontendOptions, load_kernel
 from twill.lowering import legal_subtiles, lower
 from twill.pipeline import choose_loop
 from twill.problem.bounds import minimum_ii, recurrence_bound
@@ -27,7 +26,7 @@ KERNELS = Path(__file__).parents[3] / "kernels"
 def kernel(task: str, machine: str, block_m: int = 0, variant: str = "") -> Kernel:
     constants = {"BLOCK_M": block_m} if block_m else {}
     options = FrontendOptions(architecture=load_machine(machine).architecture, constants=constants)
-    return load_task_folder(KERNELS / task, variant, options)
+    return load_kernel(f"{KERNELS / task}:{variant}" if variant else KERNELS / task, options)
 
 
 def graph(task: str, machine: str, subtile: int = 1, block_m: int = 0, variant: str = "") -> DependenceGraph:

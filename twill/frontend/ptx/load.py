@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends.ptx.parser import read_ptx
-from backends.ptx.syntax import Function, Immediate, Register, Symbol
+from backends.ptx.syntax import Function, Immediate, Module, Register, Symbol
 from ir.diagnostics import Location, fail
 from ir.loop import Attribute, Carried, Kernel, Loop, Operation, Predicate, Value
 from twill.frontend.ptx.counted import Count, count, initial_constants
@@ -39,8 +39,12 @@ def load_ptx(path: str | Path, entry: str | None = None) -> Kernel:
     cannot be scheduled is no error: its `refusal` says why.
     """
     file, chosen = _split(str(path), entry)
-    module = read_ptx(file)
-    function = _choose(module.entries, chosen, file)
+    return kernel_of(read_ptx(file), chosen, file)
+
+
+def kernel_of(module: Module, entry: str | None, file: str) -> Kernel:
+    """The kernel of a PTX module, see `load_ptx`; `file` is what the kernel says it is from."""
+    function = _choose(module.entries, entry, file)
     return _kernel(function, control_flow(function), file)
 
 
