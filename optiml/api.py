@@ -6,7 +6,6 @@ import hashlib
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from optiml.evaluate.floors import floor_us, tensor_bytes
 from optiml.evaluate.job import Job, Limits, by_work
 from optiml.evaluate.judge import Judge
 from optiml.evaluate.pool import Evaluator, Pool
+from optiml.propose.llm.options import ModelOptions
+from optiml.propose.registry import from_anywhere, make_proposer, make_ready
 from optiml.search.budget import Budget
 from optiml.search.driver import Driver, Searched, Told
 from optiml.search.finalists import Final, choose
@@ -31,12 +32,7 @@ if TYPE_CHECKING:
     from ir.machine import Machine
     from optiml.propose.protocol import Proposer
 
-_PACKAGES = ("twill-optiml", "triton", "torch", "numpy", "tree-sitter-cuda", "cuda-bindings")
-
-# Name -> module and class, which is made without arguments; one that costs money has what it spent in `cost`.
-_PROPOSERS = {
-    "rules": ("optiml.propose.from_rules", "RulesProposer"),
-}
+_PACKAGES = ("twill-optiml", "triton", "torch", "numpy", "tree-sitter-cuda", "cuda-bindings", "openai", "anthropic")
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ class Settings:
 
     task: the task file. target: machine name or file. width: evaluations under way at once, see search.driver.
     all_sizes: time every report size during the search, else the first alone; finalists are always timed at all.
+    models: for proposers that ask one.
     """
 
     task: str
@@ -57,6 +54,7 @@ class Settings:
     width: int = 4
     all_sizes: bool = False
     limits: Limits = field(default_factory=Limits)
+    models: ModelOptions = field(default_factory=ModelOptions)
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,7 @@ class _Ground:
     task: Task
     machine: Machine
     settings: Settings
+    proposer: Proposer
     digest: str = field(repr=False, default="")
 
 
@@ -102,9 +101,11 @@ def optimize(
 ) -> Result:
     """Search from a task's own kernel, and keep all evidence in a new file at `path`.
 
-    Raises UserError: what loading the task raises; run-exists; bad-baseline where the kernel fails its own task.
+    Raises UserError: what loading the task and making the proposer raise; run-exists; bad-baseline where the kernel
+    fails its own task.
     """
     ground = _ground(_anywhere(settings))
+    make_ready(ground.proposer)
     facts = {
         "settings": asdict(ground.settings),
         "digest": ground.digest,
@@ -136,13 +137,14 @@ def _anywhere(settings: Settings) -> Settings:
     is_file = settings.target.endswith(".toml")
     target = str(Path(settings.target).absolute()) if is_file else settings.target
     path = Path(settings.task).absolute()
-    return replace(settings, task=str(path / "task.toml" if path.is_dir() else path), target=target)
+    task = str(path / "task.toml" if path.is_dir() else path)
+    return replace(settings, task=task, target=target, proposer=from_anywhere(settings.proposer))
 
 
 def settings_of(document: Mapping[str, Any]) -> Settings:
     """The settings as a run's file has them."""
-    given = {"budget": Budget(**document["budget"]), "limits": Limits(**document["limits"])}
-    return Settings(**{**document, **given})
+    parts = {"budget": Budget, "limits": Limits, "models": ModelOptions}
+    return Settings(**{**document, **{name: make(**document[name]) for name, make in parts.items()}})
 
 
 def _ground(settings: Settings) -> _Ground:
@@ -157,7 +159,8 @@ def _ground(settings: Settings) -> _Ground:
             raise fail("no-sizes", f"task {task.name} has no sizes `{name}`", task.document.place("sizes"))
     machine = load_machine(settings.target)
     texts = [p.read_bytes() for p in (task.document.path, task.source, task.reference_file)]
-    return _Ground(task, machine, settings, hashlib.sha256(b"\0".join(texts)).hexdigest())
+    proposer = make_proposer(settings.proposer, settings.models, settings.budget)
+    return _Ground(task, machine, settings, proposer, hashlib.sha256(b"\0".join(texts)).hexdigest())
 
 
 def _run(ground: _Ground, store: Store, watcher: Watcher, workers: int | None, evaluator: Evaluator | None) -> Result:
@@ -183,8 +186,8 @@ class _Run:
         baseline, metrics = self._baseline()
         job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
         judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
-        proposer = _proposer(settings.proposer)
-        space = RecordedSpace(self.ground.task, proposer, self.ground.machine, settings.seed, self.store, baseline)
+        ground = self.ground
+        space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline)
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
 
         def step(told: Told) -> None:
@@ -240,14 +243,6 @@ def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
     codes = {Status.TIMEOUT: ExitCode.TIME_LIMIT}
     found = Diagnostic("bad-baseline", message, Location(str(task.source)), "see: twill run TASK")
     return UserError(found, exit_code=codes.get(verdict.status, ExitCode.USAGE))
-
-
-def _proposer(name: str) -> Proposer:
-    if name not in _PROPOSERS:
-        raise fail("unknown-proposer", f"there is no proposer `{name}`", remedy=f"proposers: {', '.join(_PROPOSERS)}")
-    module, attribute = _PROPOSERS[name]
-    made: Proposer = getattr(import_module(module), attribute)()
-    return made
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

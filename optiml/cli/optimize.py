@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ir.diagnostics import ExitCode
+from optiml.cli.models import model_flags, taken_options
 from optiml.cli.progress import watching
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("task", metavar="TASK[:VARIANT]")
-@click.option("--proposer", "-p", default="rules", show_default=True, help="Who proposes edits.")
+@click.option("--proposer", "-p", default="rules", show_default=True, help="Who proposes edits, see below.")
 @click.option("--strategy", "-s", default="mcts", show_default=True, help="How the search goes on.")
 @click.option("--target", "-t", default="a100", show_default=True, metavar="MACHINE", help="Name or .toml file.")
 @click.option("--budget", "-b", type=click.IntRange(min=1), default=60, show_default=True, help="Evaluations.")
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     "--run", "path", type=click.Path(path_type=Path), metavar="FILE", help="Evidence  [default: NAME.optiml]."
 )
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="The run as one page; see optiml report.")
+@model_flags
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 def command(
@@ -46,6 +48,10 @@ def command(
     TASK is a folder with a task file, or the file. Every candidate is compiled, verified on the emulated device, and
     timed by the model of the target; every time is called modelled. The winner is verified again with fresh inputs.
     All evidence goes to one file, from which a run that was stopped goes on: `optiml resume FILE`.
+
+    Proposers: rules, twill, llm:openai:MODEL, llm:anthropic:MODEL, cmd:COMMAND (prompt on stdin, answer on stdout),
+    dir:FOLDER (prompts and answers as files), replay:RUN.optiml, or several joined by +. Keys of models come from the
+    environment (OPENAI_API_KEY, ANTHROPIC_API_KEY) and are kept nowhere.
     """
     from optiml.api import optimize
 
@@ -65,9 +71,8 @@ def _settings(
 
     path, _, variant = task.partition(":")
     file = Path(path) / "task.toml" if Path(path).is_dir() else Path(path)
-    return Settings(
-        task=str(file), variant=variant, budget=Budget(budget, seconds, cost), limits=Limits(wall_s=wall_s), **rest
-    )
+    models, spend, limits = taken_options(rest), Budget(budget, seconds, cost), Limits(wall_s=wall_s)
+    return Settings(task=str(file), variant=variant, budget=spend, limits=limits, models=models, **rest)
 
 
 def _free(task: Path) -> Path:

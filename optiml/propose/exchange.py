@@ -55,13 +55,16 @@ class Exchange:
 
 
 class Log(Protocol):
-    """Where the calls that answer one question are kept, by their turn: a call that was answered is not made again."""
+    """Where the calls that answer one question are kept, by who makes them and their turn there.
+
+    A call that was answered is not made again.
+    """
 
     @property
     def question(self) -> int:
         """The number of the question in its run."""
 
-    def recall(self, turn: int) -> Exchange | None:
+    def recall(self, proposer: str, turn: int) -> Exchange | None:
         """None where the call has not been made."""
 
     def keep(self, turn: int, exchange: Exchange) -> None:
@@ -73,15 +76,15 @@ class Loose:
     """A log that no run keeps."""
 
     question: int = 0
-    exchanges: dict[int, Exchange] = field(default_factory=dict)
+    exchanges: dict[tuple[str, int], Exchange] = field(default_factory=dict)
 
-    def recall(self, turn: int) -> Exchange | None:
+    def recall(self, proposer: str, turn: int) -> Exchange | None:
         """What was kept here."""
-        return self.exchanges.get(turn)
+        return self.exchanges.get((proposer, turn))
 
     def keep(self, turn: int, exchange: Exchange) -> None:
         """Until the end of the process."""
-        self.exchanges[turn] = exchange
+        self.exchanges[exchange.proposer, turn] = exchange
 
 
 def total(exchanges: Iterable[Exchange]) -> Usage:

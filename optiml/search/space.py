@@ -33,9 +33,9 @@ class Kept:
     store: Store
     question: int
 
-    def recall(self, turn: int) -> Exchange | None:
+    def recall(self, proposer: str, turn: int) -> Exchange | None:
         """What was said before the run was stopped."""
-        return self.store.exchange(self.question, turn)
+        return self.store.exchange(self.question, proposer, turn)
 
     def keep(self, turn: int, exchange: Exchange) -> None:
         """For good."""

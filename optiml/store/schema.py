@@ -16,7 +16,7 @@ CREATE TABLE proposals (number INTEGER PRIMARY KEY, key TEXT NOT NULL, edits TEX
 CREATE TABLE exchanges (
     question INTEGER NOT NULL, turn INTEGER NOT NULL, proposer TEXT NOT NULL, role TEXT NOT NULL,
     messages TEXT NOT NULL, reply TEXT NOT NULL, ended TEXT NOT NULL, outcome TEXT NOT NULL, input_tokens INTEGER,
-    output_tokens INTEGER, cost REAL, elapsed_s REAL NOT NULL, PRIMARY KEY (question, turn)
+    output_tokens INTEGER, cost REAL, elapsed_s REAL NOT NULL, PRIMARY KEY (question, proposer, turn)
 ) WITHOUT ROWID;
 CREATE TABLE steps (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL, parent TEXT NOT NULL, tag TEXT NOT NULL, limiter TEXT NOT NULL,

@@ -139,13 +139,20 @@ class Store:
         row = self._connection.execute("SELECT key, edits FROM proposals WHERE number = ?", (number,)).fetchone()
         if row is None:
             return None
-        edits = (Edit(tag, at, why, self.candidate(key), who) for tag, at, why, who, key in json.loads(row[1]))
-        return row[0], tuple(edits)
+        return row[0], self._edits(row[1])
+
+    def proposals(self) -> tuple[tuple[str, tuple[Edit, ...]], ...]:
+        """All answers in the order of the questions: the key that each was about, and the edits."""
+        rows = self._connection.execute("SELECT key, edits FROM proposals ORDER BY number").fetchall()
+        return tuple((key, self._edits(edits)) for key, edits in rows)
+
+    def _edits(self, text: str) -> tuple[Edit, ...]:
+        return tuple(Edit(tag, at, why, self.candidate(key), who) for tag, at, why, who, key in json.loads(text))
 
     # What models were asked, by the question that they were asked for.
 
     def keep_exchange(self, question: int, turn: int, exchange: Exchange) -> None:
-        """The turn-th call for a question."""
+        """The turn-th call of a proposer for a question."""
         usage, messages = exchange.usage, _text([[m.role, m.text] for m in exchange.messages])
         row = (
             question, turn, exchange.proposer, exchange.role, messages, exchange.reply, exchange.ended,
@@ -154,15 +161,15 @@ class Store:
         with _transaction(self._connection):
             self._connection.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def exchange(self, question: int, turn: int) -> Exchange | None:
+    def exchange(self, question: int, proposer: str, turn: int) -> Exchange | None:
         """None where the call has not been made."""
-        query = "SELECT * FROM exchanges WHERE question = ? AND turn = ?"
-        row = self._connection.execute(query, (question, turn)).fetchone()
+        query = "SELECT * FROM exchanges WHERE question = ? AND proposer = ? AND turn = ?"
+        row = self._connection.execute(query, (question, proposer, turn)).fetchone()
         return None if row is None else _exchange(row)
 
     def exchanges(self, question: int | None = None) -> tuple[Exchange, ...]:
         """All of them, or those of one question, in order."""
-        query = "SELECT * FROM exchanges WHERE ?1 IS NULL OR question = ?1 ORDER BY question, turn"
+        query = "SELECT * FROM exchanges WHERE ?1 IS NULL OR question = ?1 ORDER BY question, proposer, turn"
         return tuple(map(_exchange, self._connection.execute(query, (question,))))
 
     # Steps.
