@@ -49,8 +49,8 @@ from optiml.propose.rules.rewrite import Rewrite
 _SMALLEST = 64
 _FACTORS = (4, 2, 8)
 _SUM = """\
-float {part} = 0.0f;
-    for (int {r} = {t}; {r} < {block}; {r} += {threads}) {{ {before} {part} += {value}; }}
+{type} {part} = {neutral};
+    for (int {r} = {t}; {r} < {block}; {r} += {threads}) {{ {before} {update}; }}
     {s}[{t}] = {part};"""
 
 
@@ -79,9 +79,12 @@ def _fill(kernel: CudaKernel, tree: Tree) -> tuple[list[Node], Node] | None:
     if store is None or kernel.source.of(store[0]) != f"{tree.array}[{tree.thread}]" or store[1] != "=":
         return None
     first = next((i for i, n in enumerate(before) if declared(kernel.source, n) == (tree.thread, "threadIdx.x")), None)
-    between = before[first + 1 : -1] if first is not None else before[:-1]
-    is_known = first is not None or tree.thread == "threadIdx.x"
-    return (between, before[-1]) if is_known and all(declared(kernel.source, n) for n in between) else None
+    if first is None and tree.thread != "threadIdx.x":
+        return None
+    start = len(before) - 1
+    while start > (0 if first is None else first + 1) and declared(kernel.source, before[start - 1]):
+        start -= 1
+    return before[start:-1], before[-1]
 
 
 def _changes(
@@ -95,8 +98,9 @@ def _changes(
     shift = {tree.thread: r}
     texts = [_logical(kernel, n, logical, block) for n in (*between, store[2])]
     *before, value = (substituted(t.replace("threadIdx.x", r), shift) for t in texts)
-    names = {"s": tree.array, "t": tree.thread, "r": r, "part": kernel.fresh("partial")}
-    sum_text = _SUM.format(**names, block=block, threads=block // factor, before=" ".join(before), value=value)
+    names = {"s": tree.array, "t": tree.thread, "r": r, "part": kernel.fresh("partial"), "type": tree.type}
+    rest = {"before": " ".join(before), "update": tree.update(names["part"], value), "neutral": tree.neutral}
+    sum_text = _SUM.format(**names, **rest, block=block, threads=block // factor)
     start = between[0].start_byte if between else last.start_byte
     return [(start, last.end_byte, sum_text)]
 

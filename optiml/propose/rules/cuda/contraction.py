@@ -168,7 +168,17 @@ def _axes(kernel: CudaKernel, before: list[Node], guard: Node) -> tuple[Axis, Ax
         found.append(Axis(match[0], thread[1], bounds[match[0]], node))
     if len(found) != 2 or len(bounds) != 2 or found[0].axis == found[1].axis:
         return None
-    return found[0], found[1]
+    return (found[1], found[0]) if _is_last(kernel, guard, found[0].name, found[1].name) else (found[0], found[1])
+
+
+def _is_last(kernel: CudaKernel, guard: Node, name: str, other: str) -> bool:
+    """Whether some index is `other * n + name`: then the first is the column."""
+    for node in walk(guard, "subscript_expression"):
+        place = subscript(kernel.source, node)
+        text = kernel.source.of(place[1][-1]) if place is not None else ""
+        if other in kernel.source.names(node) and re.search(rf"\+\s*{name}$", text):
+            return True
+    return False
 
 
 def _factors(kernel: CudaKernel, loop: Loop, total: str, axes: tuple[Axis, Axis]) -> tuple[Factor, Factor] | None:

@@ -14,7 +14,8 @@ from optiml.candidate import Candidate
 from optiml.cuda_source import Source, named, walk
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
-from optiml.propose.rules.cuda.inlining import inlined
+from optiml.propose.rules.cuda.forms import forms
+from optiml.propose.rules.cuda.macros import expanded
 from optiml.propose.rules.rewrite import Rewrite
 
 
@@ -118,12 +119,10 @@ class CudaRule:
     find: Callable[[CudaKernel], Iterator[Rewrite]]
 
     def rewrites(self, unit: Unit) -> Iterator[Edit]:
-        """Each place and parameter where the precondition holds; where it does nowhere, those after inlining."""
+        """Each place and parameter where the precondition holds; where it does nowhere, those in another form."""
         if unit.candidate.language != "cuda":
             return
-        text = unit.candidate.source
-        forms = dict.fromkeys((text, inlined(expanded(text), unit.entry)))
-        found = (list(self._edits(unit, form)) for form in forms)
+        found = (list(self._edits(unit, form)) for form in forms(unit.candidate.source, unit.entry))
         yield from next((edits for edits in found if edits), [])
 
     def _edits(self, unit: Unit, text: str) -> Iterator[Edit]:
@@ -132,20 +131,6 @@ class CudaRule:
             result = Candidate("cuda", rewrite.text, {**unit.candidate.overrides, **rewrite.overrides})
             if result.key != unit.candidate.key and _parses(rewrite.text, unit.entry):
                 yield Edit(f"{self.name}:{rewrite.detail}", min(self.limiters), self.why, result, "rules")
-
-
-def expanded(text: str) -> str:
-    """The text with its macros without parameters replaced by what they stand for.
-
-    >>> expanded("#define N int n\\nvoid f(N);")
-    '\\nvoid f(int n);'
-    """
-    defines = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]((?:\\\n|.)*)$", re.MULTILINE)
-    macros = {m[1]: " ".join(m[2].replace("\\\n", " ").split()) for m in defines.finditer(text)}
-    text = defines.sub("", text)
-    for _ in macros:
-        text = re.sub(r"\b\w+\b", lambda m: macros.get(m[0], m[0]), text)
-    return text
 
 
 def _parses(text: str, entry: str) -> bool:

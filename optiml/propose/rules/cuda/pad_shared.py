@@ -1,6 +1,6 @@
 """Pad the rows of a tile in shared memory, so that a column of it lies in different banks.
 
-Precondition: an array of two or more dimensions in shared memory whose row is a multiple of 32 words, and which is used
+Precondition: an array of two or more dimensions in shared memory whose row is a multiple of 8 words, and which is used
 through its subscripts alone. Rows that are read as vectors are padded by a whole vector.
 
 >>> from optiml.propose.rules.example import show
@@ -27,13 +27,14 @@ from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.shared_arrays import SharedArray, shared_arrays
 from optiml.propose.rules.rewrite import Rewrite
 
-_BANKS = 32
+# Rows of so many words, or of a multiple, put neighbours in a column into few of the 32 banks.
+_FEW_BANKS = 8
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     for array in shared_arrays(kernel):
         row = kernel.constant(kernel.source.of(array.extents[-1])) if len(array.extents) > 1 else None
-        if row is None or row % _BANKS or array.uses is None or array.type not in ("float", "int", "unsigned"):
+        if row is None or row % _FEW_BANKS or array.uses is None or array.type not in ("float", "int", "unsigned"):
             continue
         extent = array.extents[-1]
         pad = 4 if _has_vectors(kernel, array) else 1

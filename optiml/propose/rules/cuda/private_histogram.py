@@ -35,6 +35,7 @@ from optiml.propose.rules.rewrite import Rewrite
 
 _MOST_BYTES = 16384
 _WORD = 4
+_COUNTABLE = ("int", "float", "unsigned", "unsigned int", "uint", "uint32_t", "int32_t")
 _START = """
     __shared__ {type} {mine}[{bins}];
     for (int {b} = threadIdx.x; {b} < {bins}; {b} += blockDim.x) {mine}[{b}] = 0;
@@ -66,7 +67,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
 
 def _bins(parameter: Parameter) -> int | None:
     shape = parameter.argument.get("shape", ())
-    if parameter.type not in ("int", "float", "unsigned") or len(shape) != 1 or not str(shape[0]).isdigit():
+    if " ".join(parameter.type.split()) not in _COUNTABLE or len(shape) != 1 or not str(shape[0]).isdigit():
         return None
     return int(shape[0]) if int(shape[0]) * _WORD <= _MOST_BYTES else None
 

@@ -1,4 +1,4 @@
-"""Trees of sums in shared memory as rules recognise them: a loop over distances with a barrier in each step.
+"""Trees of sums or extremes in shared memory as rules recognise them: a loop over distances, a barrier in each step.
 
 for (int d = 1; d < blockDim.x; d *= 2) { if (t % (2 * d) == 0) s[t] += s[t + d]; __syncthreads(); }
 for (int d = blockDim.x / 2; d > 0; d /= 2) { if (t < d) s[t] += s[t + d]; __syncthreads(); }
@@ -15,38 +15,80 @@ from tree_sitter import Node
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel
 
+_T = r"\w+|threadIdx\.x"
+# `s[t] += s[t + d]`, `s[t] = s[t] + s[t + d]`, `s[t] = fmaxf(s[t], s[t + d])`.
+_MERGE = (
+    r"(?P<{s}>\w+)\[(?P={t})\](?:\+=(?P={s})\[{other}\]|=(?P={s})\[(?P={t})\]\+(?P={s})\[{other}\]"
+    r"|=(?P<{s}f>fmaxf|fminf|max|min)\((?P={s})\[(?P={t})\],(?P={s})\[{other}\]\));"
+)
+_BLOCK = r"(?P<block>[\w.]+)"
 _ASCENDING = re.compile(
-    r"for\(int(\w+)=1;\1<(?P<block>[\w.]+);\1\*=2\)\{"
-    r"(?:if\((?P<t>\w+|threadIdx\.x)%\(2\*\1\)==0\)(?P<s>\w+)\[(?P=t)\]\+=(?P=s)\[(?P=t)\+\1\];"
-    r"|int(?P<i>\w+)=2\*\1\*(?P<u>\w+|threadIdx\.x);if\((?P=i)<(?P=block)\)(?P<w>\w+)\[(?P=i)\]\+=(?P=w)\[(?P=i)\+\1\];)"
-    r"__syncthreads\(\);\}"
+    r"for\(int(\w+)=1;\1<" + _BLOCK + r";(?:\1\*=2|\1<<=1|\1=\1\*2)\)\{(?:"
+    rf"if\(\(?(?P<t>{_T})%\((?:2\*\1|\1\*2)\)\)?==0\)" + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1") + "|"
+    rf"int(?P<i>\w+)=(?:2\*\1\*(?P<u>{_T})|\(?(?P<v>{_T})\*2\)?\*\1);if\((?P=i)<(?P=block)\)"
+    + _MERGE.format(s="w", t="i", other=r"(?P=i)\+\1")
+    + r")__syncthreads\(\);\}"
 )
 _DESCENDING = re.compile(
-    r"for\(int(\w+)=(?P<block>[\w.]+)/2;\1>0;\1(?:/=2|>>=1)\)\{"
-    r"if\((?P<t>\w+|threadIdx\.x)<\1\)(?P<s>\w+)\[(?P=t)\]\+=(?P=s)\[(?P=t)\+\1\];__syncthreads\(\);\}"
+    r"for\(int(\w+)=" + _BLOCK + r"(?:/2|>>1);\1>(?:0|=1);(?:\1/=2|\1>>=1|\1=\1/2)\)\{"
+    rf"if\((?P<t>{_T})<\1\)" + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1") + r"__syncthreads\(\);\}"
 )
+_INTEGER = re.compile(r"\b(?:const\s+)?(?:unsigned\s+int|unsigned|size_t|uint|int)\s+")
+_BRACED = re.compile(r"(if\([^{};]*\))\{([^{};]*;)\}")
+_FUNCTIONS = {"max": "fmaxf", "min": "fminf"}
+_NEUTRAL = {"+": "0", "fmaxf": "__int_as_float(0xff800000)", "fminf": "__int_as_float(0x7f800000)"}
 
 
 @dataclass(frozen=True)
 class Tree:
-    """`array[0]` becomes the sum of `block` elements; `thread` is the thread's number, `distance` counts the steps."""
+    """`array[0]` becomes the sum (`operator` is +) or extreme (fmaxf, fminf) of `block` elements of a type.
+
+    `thread` is the thread's number, `distance` counts the steps.
+    """
 
     array: str
     thread: str
     distance: str
     block: str
     is_sequential: bool
+    operator: str
+    type: str
     node: Node = field(repr=False)
+
+    def merged(self, left: str, right: str) -> str:
+        """Two values as one."""
+        return f"{left} + {right}" if self.operator == "+" else f"{self.operator}({left}, {right})"
+
+    def update(self, left: str, right: str) -> str:
+        """An assignment that merges a value into a variable.
+
+        >>> Tree("s", "t", "d", "256", True, "+", "float", None).update("a", "b")
+        'a += b'
+        """
+        return f"{left} += {right}" if self.operator == "+" else f"{left} = {self.merged(left, right)}"
+
+    @property
+    def neutral(self) -> str:
+        """What changes nothing when it is merged."""
+        return "0.0f" if (self.operator, self.type) == ("+", "float") else _NEUTRAL[self.operator]
 
 
 def trees(kernel: CudaKernel) -> Iterator[Tree]:
     """The trees in the kernel's body."""
     for node in walk(kernel.body, "for_statement"):
-        text = re.sub(r"\bint\s+", "int", kernel.source.of(node))
-        text = re.sub(r"\s+", "", text)
+        text = _BRACED.sub(r"\1\2", re.sub(r"\s+", "", _INTEGER.sub("int", kernel.source.of(node))))
         up, down = _ASCENDING.fullmatch(text), _DESCENDING.fullmatch(text)
         match = up or down
         if match is not None:
             found = match.groupdict()
-            thread, array = found["t"] or found["u"], found["s"] or found["w"]
-            yield Tree(array, thread, match[1], found["block"], down is not None, node)
+            thread, array = (_first(found, names) for names in (("t", "u", "v"), ("s", "w")))
+            name = _first(found, ("sf", "wf"))
+            operator = _FUNCTIONS.get(name, name) or "+"
+            kind = re.search(rf"\b([\w ]*\w)\s+{array}\s*\[", kernel.source.text)
+            element = kind[1].split()[-1] if kind else "float"
+            if operator == "+" or element == "float":
+                yield Tree(array, thread, match[1], found["block"], down is not None, operator, element, node)
+
+
+def _first(found: dict[str, str | None], names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := found.get(name))), "")

@@ -33,12 +33,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.reductions import trees
+from optiml.propose.rules.cuda.reductions import Tree, trees
 from optiml.propose.rules.rewrite import Rewrite
 
 _LOOP = """\
 for (int {d} = {block} / 2; {d} > 0; {d} /= 2) {{
-        if ({t} < {d}) {s}[{t}] += {s}[{t} + {d}];
+        if ({t} < {d}) {update};
         __syncthreads();
     }}"""
 
@@ -47,10 +47,14 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     block = kernel.unit.block()
     if block is None or block[0] & (block[0] - 1) or block[1:] != (1, 1):
         return
-    for tree in trees(kernel):
-        if not tree.is_sequential:
-            loop = _LOOP.format(d=tree.distance, block=tree.block, t=tree.thread, s=tree.array)
-            yield Rewrite(tree.array, kernel.source.replaced((tree.node, loop)))
+    changes = [(tree.node, _descending(tree)) for tree in trees(kernel) if not tree.is_sequential]
+    if changes:
+        yield Rewrite(f"{len(changes)}", kernel.source.replaced(*changes))
+
+
+def _descending(tree: Tree) -> str:
+    s, t, d = tree.array, tree.thread, tree.distance
+    return _LOOP.format(d=d, block=tree.block, t=t, update=tree.update(f"{s}[{t}]", f"{s}[{t} + {d}]"))
 
 
 RULE = CudaRule(

@@ -40,20 +40,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.reductions import trees
+from optiml.propose.rules.cuda.reductions import Tree, trees
 from optiml.propose.rules.rewrite import Rewrite
 
 _WARP = 32
 _MOST = 1024
 _TREE = """\
-float {part} = {s}[{t}];
-    for (int {d} = 16; {d} > 0; {d} /= 2) {part} += __shfl_down_sync(0xffffffffu, {part}, {d});
+{type} {part} = {s}[{t}];
+    for (int {d} = 16; {d} > 0; {d} /= 2) {update};
     __syncthreads();
     if ({t} % 32 == 0) {s}[{t} / 32] = {part};
     __syncthreads();
     if ({t} < 32) {{
-        {part} = {t} < {warps} ? {s}[{t}] : 0.0f;
-        for (int {d} = 16; {d} > 0; {d} /= 2) {part} += __shfl_down_sync(0xffffffffu, {part}, {d});
+        {part} = {t} < {warps} ? {s}[{t}] : {neutral};
+        for (int {d} = 16; {d} > 0; {d} /= 2) {update};
         if ({t} == 0) {s}[0] = {part};
     }}
     __syncthreads();"""
@@ -63,10 +63,17 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     block = kernel.unit.block()
     if block is None or block[0] % _WARP or block[0] > _MOST or block[1:] != (1, 1):
         return
-    for tree in trees(kernel):
-        names = {"s": tree.array, "t": tree.thread, "d": tree.distance, "part": kernel.fresh("part")}
-        text = _TREE.format(**names, warps=block[0] // _WARP)
-        yield Rewrite(tree.array, kernel.source.replaced((tree.node, text)))
+    names = ("part", *(f"part_{i}" for i in range(2, 10)))
+    found = zip(trees(kernel), names, strict=False)
+    changes = [(tree.node, _shuffled(tree, kernel.fresh(part), block[0])) for tree, part in found]
+    if changes:
+        yield Rewrite(f"{len(changes)}", kernel.source.replaced(*changes))
+
+
+def _shuffled(tree: Tree, part: str, block: int) -> str:
+    names = {"s": tree.array, "t": tree.thread, "d": tree.distance, "part": part, "type": tree.type}
+    update = tree.update(part, f"__shfl_down_sync(0xffffffffu, {part}, {tree.distance})")
+    return _TREE.format(**names, neutral=tree.neutral, update=update, warps=block // _WARP)
 
 
 RULE = CudaRule(

@@ -2,7 +2,8 @@
 
 Precondition: one loop (or none) over rows of a block's square tile, whose only effect is a guarded copy
 `y[col * rows + row] = x[row * cols + col]`, with both indices made of block, thread and loop variable. The tile's side
-is the block's width, the rows of threads divide it.
+is the block's width, the rows of threads divide it; or it is 32 or 64, in blocks of 32 x 8 or 64 x 8 threads, where
+scalar arguments bound the indices.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -32,8 +33,9 @@ __global__ void f(const float* x, float* y, int rows, int cols) {
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tree_sitter import Node
 
@@ -43,6 +45,9 @@ from optiml.propose.rules.cuda.loops import Loop, assignment, declared, loop_of,
 from optiml.propose.rules.rewrite import Rewrite
 
 _WIDEST = 32
+_SAME: Mapping[str, Any] = {}
+# Width and height of the other blocks.
+_BLOCKS = ((32, 8), (64, 8), (32, 16))
 _BODY = """\
 __shared__ {type} tile[{side}][{side}];
     for (int j = threadIdx.y; j < {side}; j += {stripe}) {{
@@ -78,8 +83,26 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     copy = _copy(kernel, outer, block)
     if copy is None:
         return
-    text = _BODY.format(side=block[0], stripe=block[1], **vars(copy))
-    yield Rewrite(f"{block[0]}", kernel.source.replaced((kernel.body, f"{{\n    {text}\n}}")))
+    yield _tiled(kernel, copy, block[0], block[1])
+    bounds = _bounds(kernel, copy)
+    for width, height in _BLOCKS if bounds is not None else ():
+        if (width, height) != block[:2]:
+            grid = [f"cdiv({bound}, {width})" for bound in bounds or ()]
+            yield _tiled(kernel, copy, width, height, {"launch.block": [width, height], "launch.grid": grid})
+
+
+def _tiled(kernel: CudaKernel, copy: _Copy, side: int, stripe: int, launch: Mapping[str, Any] = _SAME) -> Rewrite:
+    text = _BODY.format(side=side, stripe=stripe, **vars(copy))
+    name = f"{side}x{stripe}" if launch else f"{side}"
+    return Rewrite(name, kernel.source.replaced((kernel.body, f"{{\n    {text}\n}}")), launch)
+
+
+def _bounds(kernel: CudaKernel, copy: _Copy) -> tuple[str, str] | None:
+    """How far the indices along x and y go, as expressions of the task; None where no scalar arguments say it."""
+    scalars = {p.name: str(p.argument["value"]) for p in kernel.parameters if p.argument.get("kind") == "scalar"}
+    found = [re.search(rf"\b{name}\s*<\s*(\w+)", copy.guard) for name in (copy.col, copy.row)]
+    texts = [scalars.get(match[1]) if match is not None else None for match in found]
+    return (texts[0], texts[1]) if texts[0] is not None and texts[1] is not None else None
 
 
 def _copy(kernel: CudaKernel, outer: Loop | None, block: tuple[int, int, int]) -> _Copy | None:

@@ -36,11 +36,11 @@ MISSES = {
     "coalesce": ("__global__ void f(float* x) { x[threadIdx.y] = __shfl_sync(~0u, 1.0f, 0); }", "out:x"),
     "unroll": ("__global__ void f(int n) { for (int i = 0; i < n; ++i) __syncthreads(); }", "n"),
     "private-histogram": (
-        "__global__ void f(int* x, int n) { if (n > 3) return; atomicAdd(&x[n], 1); }",
+        "__global__ void f(int* x, int n) { if (x[n] < 3) atomicAdd(&x[n], 1); }",
         "inout:x:i32:8 n",
     ),
     "block-coarsening": ("__global__ void f(float* x) { x[blockIdx.x] = gridDim.x; }", "out:x"),
-    "persistent-blocks": ("__global__ void f(float* x, int n) { if (n) return; x[blockIdx.x] = 1; }", "out:x n"),
+    "persistent-blocks": ("__global__ void f(float* x, int n) { x[blockIdx.x + gridDim.x] = 1; }", "out:x n"),
     "predication": ("__global__ void f(float* x) { __shared__ int s; if (x[0] > 1) s = 1; }", "inout:x"),
     "swizzle-shared": ("__global__ void f(float* x) { __shared__ float s[32][16]; x[0] = s[0][0]; }", "out:x"),
     "pad-shared": ("__global__ void f(float* x) { __shared__ float s[32][32]; g(s); x[0] = s[0][0]; }", "out:x"),
@@ -50,7 +50,7 @@ MISSES = {
     ),
     "warp-per-row": (
         "__global__ void f(const float* x, float* y, int n) { int r = blockIdx.x * blockDim.x + threadIdx.x;"
-        " if (r >= n) return; float s = 1.0f; for (int i = 0; i < n; ++i) s += x[r * n + i]; y[r] = s; }",
+        " if (r >= n) return; float s = 1.0f; for (int i = 0; i < n; ++i) { s += x[r * n + i]; y[r * n + i] = s; } }",
         "in:x out:y n",
     ),
     "vectorise-loop": (
