@@ -18,8 +18,8 @@ _MODULES = {
         "loop_interchange", "inline", "launch_bounds", "unroll",
     ),
     "triton": (
-        "tile_size", "num_warps", "num_stages", "split_loop", "persistent_loop", "eviction", "loop_options", "exp2",
-        "descriptors", "num_ctas",
+        "configuration", "tile_size", "num_warps", "num_stages", "constants", "split_loop", "persistent_loop",
+        "eviction", "loop_options", "exp2", "descriptors", "num_ctas",
     ),
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""Let each step of a strided loop handle four consecutive elements with one access of 16 bytes.
+"""Let each step of a strided loop handle four consecutive elements with one access.
 
 Precondition: a loop `for (i = first; i < stop; i += step)` that a warp or a block shares (first is the lane, the
-thread or the global index, step their number), whose loads and stores of fp32 arguments all are at `base + i`.
-Elements up to a multiple of four are taken so if every base is a multiple of four, the others one by one.
+thread or the global index, step their number), with loads and stores of arguments at `base + i`; an argument that it
+accesses so it accesses nowhere else. Elements up to a multiple of four are taken so if every base is a multiple of
+four, the others one by one. Conditions are allowed where nothing is stored so.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -37,11 +38,16 @@ from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import Loop, declared, loops, statements, subscript
 from optiml.propose.rules.rewrite import Rewrite
 
+_FORBIDDEN = ("for_statement", "while_statement", "continue_statement", "break_statement", "return_statement")
 _SHARED = {
     "threadIdx.x%32": ("32",),
     "threadIdx.x": ("blockDim.x",),
     "blockIdx.x*blockDim.x+threadIdx.x": ("gridDim.x*blockDim.x", "blockDim.x*gridDim.x"),
 }
+_VECTORS = {
+    "float": "float4", "int": "int4", "unsigned": "uint4", "unsigned int": "uint4", "unsigned char": "uchar4",
+    "uint8_t": "uchar4", "uint32_t": "uint4", "int32_t": "int4", "char": "char4", "short": "short4",
+}  # fmt: skip
 _LOOP = """\
 {{
         int {whole} = {aligned} ? ({stop}) / 4 * 4 : 0;
@@ -62,10 +68,11 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
 
 
 def _vectorised(kernel: CudaKernel, loop: Loop) -> str | None:
-    if not _is_shared(kernel, loop) or any(walk(loop.body, "for_statement", "if_statement", "continue_statement")):
+    if not _is_shared(kernel, loop) or any(walk(loop.body, *_FORBIDDEN)):
         return None
     accesses = _accesses(kernel, loop)
-    if not accesses:
+    has_conditions = any(walk(loop.body, "if_statement", "conditional_expression"))
+    if not accesses or (has_conditions and any(is_store for _, _, is_store in accesses)):
         return None
     i, whole = loop.var, kernel.fresh("whole")
     keys = dict.fromkeys(kernel.source.of(n) for n, _, _ in accesses)
@@ -73,11 +80,12 @@ def _vectorised(kernel: CudaKernel, loop: Loop) -> str | None:
     bases = dict.fromkeys(base for _, base, _ in accesses if base)
     stored = {kernel.source.of(n) for n, _, is_store in accesses if is_store}
     read = {kernel.source.of(n) for n, _, is_store in accesses if not is_store or not _is_overwritten(kernel, n)}
+    kinds = {kernel.source.of(n): _vector(kernel, n) for n, _, _ in accesses}
     loads = [
-        f"float4 {v} = *reinterpret_cast<const float4*>(&{key});" if key in read else f"float4 {v};"
+        f"{kinds[key]} {v} = *reinterpret_cast<const {kinds[key]}*>(&{key});" if key in read else f"{kinds[key]} {v};"
         for key, v in vectors.items()
     ]
-    stores = [f"*reinterpret_cast<float4*>(&{key}) = {vectors[key]};" for key in keys if key in stored]
+    stores = [f"*reinterpret_cast<{kinds[key]}*>(&{key}) = {vectors[key]};" for key in keys if key in stored]
     return _LOOP.format(
         i=i, whole=whole, start=loop.start, stop=loop.stop, step=loop.step, body=kernel.source.of(loop.body),
         aligned=" && ".join(f"({base}) % 4 == 0" for base in bases) or "true",
@@ -103,18 +111,27 @@ def _element(
 
 
 def _accesses(kernel: CudaKernel, loop: Loop) -> list[tuple[Node, str, bool]]:
-    """(node, base, whether it is stored to) of every subscript; empty where one is not at base + i, or an alias."""
-    found = []
+    """(node, base, whether it is stored to) of each subscript at base + i; empty where an array has others too."""
+    found, others = [], set()
     for node in walk(loop.body, "subscript_expression"):
         place = subscript(kernel.source, node)
         base = _base(kernel, place[1][0], loop.var) if place is not None and len(place[1]) == 1 else None
-        pointer = kernel.pointers.get(place[0]) if place is not None else None
-        if base is None or pointer is None or pointer.type != "float":
-            return []
+        if base is None or _vector(kernel, node) is None:
+            others.add(kernel.source.of(node.children[0]))
+            continue
         parent = node.parent
         is_store = parent is not None and parent.type == "assignment_expression" and parent.children[0] == node
+        is_changed = parent is not None and parent.type in ("update_expression", "pointer_expression")
+        if is_changed:
+            return []
         found.append((node, base, is_store))
-    return found
+    return [] if others & {kernel.source.of(n.children[0]) for n, _, _ in found} else found
+
+
+def _vector(kernel: CudaKernel, access: Node) -> str | None:
+    """The type of four elements of the argument that is accessed."""
+    pointer = kernel.pointers.get(kernel.source.of(access.children[0]))
+    return _VECTORS.get(" ".join(pointer.type.split())) if pointer is not None else None
 
 
 def _is_overwritten(kernel: CudaKernel, store: Node) -> bool:
@@ -149,6 +166,6 @@ def _resolved(kernel: CudaKernel, text: str) -> str:
 RULE = CudaRule(
     "vectorise-loop",
     frozenset({"issue", "l1", "latency", "dram"}),
-    "One access of 16 bytes replaces four: fewer instructions, more bytes in flight.",
+    "One wide access replaces four: fewer instructions, more bytes in flight.",
     _find,
 )

@@ -18,6 +18,7 @@ CHAINS = {
     "swizzle-shared": Chain("transpose", ("transpose-tile", "swizzle-shared")),
     "transpose-tile": Chain("transpose", ("transpose-tile",)),
     "warp-per-row": Chain("matvec", ("warp-per-row",)),
+    "block-per-row": Chain("softmax_cuda/naive", ("block-per-row:256",)),
     "vectorise-loop": Chain("softmax_cuda/naive", ("warp-per-row", "vectorise-loop")),
     "sequential-reduction": Chain("reduction", ("sequential-reduction",)),
     "shuffle-reduction": Chain("reduction", ("shuffle-reduction",)),

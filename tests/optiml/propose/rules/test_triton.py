@@ -10,6 +10,8 @@ from harness import Chain, applied, complaint, verified
 from optiml.propose.rules import rules_for
 
 CHAINS = {
+    "configuration": Chain("gemm/untuned", ("configuration:128x64x64",)),
+    "constants": Chain("gemm/untuned", ("constants:GROUP_M=8",)),
     "tile-size": Chain("gemm/untuned", ("tile-size:BLOCK_M=128", "tile-size:BLOCK_N=64")),
     "num-warps": Chain("gemm/untuned", ("num-warps:2",)),
     "num-stages": Chain("gemm/untuned", ("num-stages:3",)),
