@@ -64,10 +64,13 @@ class Bandit:
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
         """The members' edits, each place drawn anew among those who have one left; a program comes once."""
-        queues = self._asked(context, random)
+        order = self._order(list(self._members), random)
+        queues = self._asked(order, context, random)
         seen, found = set[str](), list[Edit]()
         while any(queues.values()):
-            name = self._order([n for n, q in queues.items() if q], random)[0]
+            left = [n for n in order if queues.get(n)]
+            # Who was drawn first leads: it may have been asked for that reason alone.
+            name = self._order(left, random)[0] if found else left[0]
             edit = queues[name].popleft()
             if edit.result.key not in seen:
                 seen.add(edit.result.key)
@@ -94,11 +97,9 @@ class Bandit:
         if proposer in self.arms:
             self.arms[proposer].cost += cost
 
-    def _asked(self, context: Context, random: Generator) -> dict[str, deque[Edit]]:
+    def _asked(self, order: Sequence[str], context: Context, random: Generator) -> dict[str, deque[Edit]]:
         """What the members say; as long as none has said anything, the next of those that cost something is asked."""
-        order = self._order(list(self._members), random)
-        first = order[0]
-        chosen = [n for n in order if n not in self._paid or n == first]
+        chosen = [n for n in order if n not in self._paid or n == order[0]]
         queues = {n: deque(self._members[n].propose(context, random)) for n in chosen}
         for name in (n for n in order if n not in chosen):
             if any(queues.values()):

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _HEADER = re.compile(r"^@@+(?:\s*-(\d+)(?:,\d+)?\s+\+\d+(?:,\d+)?\s*@@+)?")
-_FILES = re.compile(r"^(---|\+\+\+) \S|^(diff --git|index [0-9a-f]|new file mode|similarity) ?")
+# The two lines that name the files; alone, the first may be a line that goes.
+_FILES = re.compile(r"^---(?:[ \t].*)?\n\+\+\+(?:[ \t].*)?\n?", re.MULTILINE)
+_GIT = re.compile(r"^(?:diff --git |index [0-9a-f]+\.\.|\\ No newline)")
 # Lines of context that may be left out at each end where the whole of a hunk does not fit, as patch(1) has it.
 _MOST_FUZZ = 2
 
@@ -86,12 +88,12 @@ def parsed(diff: str) -> Iterator[Hunk]:
     """The hunks of a diff; lines before the first `@@` that are marked make one of their own."""
     start: int | None = None
     lines: list[Line] = []
-    for raw in diff.splitlines():
+    for raw in _FILES.sub("", diff).splitlines():
         header = _HEADER.match(raw)
         if header is not None:
             yield from [Hunk(start, tuple(lines))] if lines else []
             start, lines = (int(header[1]) if header[1] else None), []
-        elif not _FILES.match(raw) and not raw.startswith("\\ No newline"):
+        elif not _GIT.match(raw):
             lines.append(Line(raw[0], raw[1:]) if raw[:1] in (" ", "-", "+") else Line(" ", raw))
     yield from [Hunk(start, tuple(lines))] if lines else []
 
