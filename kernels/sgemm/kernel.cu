@@ -79,6 +79,20 @@ __global__ void sgemm_column(SGEMM_PARAMETERS) {
     for (int i = 0; i < TM; ++i) update(c[(first_row + i) * n + col], sums[i], alpha, beta);
 }
 
+// Calls `load` with the thread's places in a tile of COUNT elements, of which the block takes STEP at a time; how often
+// is known to the compiler, as long as the tile is a multiple of the step.
+template <int COUNT, int STEP, class Load>
+__device__ void own_part(int first, Load load) {
+    for (int i = 0; i < COUNT; i += STEP)
+        if (COUNT % STEP == 0 || i + first < COUNT) load(i + first);
+}
+
+// An element of shared memory, read by itself: the compilers that the published steps were made with (CUDA 11) do not
+// join it with its neighbours where later ones do.
+__device__ float alone(const float& element) {
+    return *static_cast<const volatile float*>(&element);
+}
+
 // 5: a thread computes TM x TN outputs: each element of a and b that it reads takes part in TN or TM of them.
 template <int BM, int BN, int BK, int TM, int TN>
 __global__ void sgemm_square(SGEMM_PARAMETERS) {
@@ -94,12 +108,12 @@ __global__ void sgemm_square(SGEMM_PARAMETERS) {
 
     float sums[TM][TN] = {};
     for (int start = 0; start < k; start += BK) {
-        for (int i = t; i < BM * BK; i += THREADS) a_tile[i / BK][i % BK] = a[i / BK * k + start + i % BK];
-        for (int i = t; i < BK * BN; i += THREADS) b_tile[i / BN][i % BN] = b[(start + i / BN) * n + i % BN];
+        own_part<BM * BK, THREADS>(t, [&](int i) { a_tile[i / BK][i % BK] = a[i / BK * k + start + i % BK]; });
+        own_part<BK * BN, THREADS>(t, [&](int i) { b_tile[i / BN][i % BN] = b[(start + i / BN) * n + i % BN]; });
         __syncthreads();
         for (int e = 0; e < BK; ++e) {
             float left[TM], right[TN];
-            for (int i = 0; i < TM; ++i) left[i] = a_tile[first_row + i][e];
+            for (int i = 0; i < TM; ++i) left[i] = alone(a_tile[first_row + i][e]);
             for (int j = 0; j < TN; ++j) right[j] = b_tile[e][first_col + j];
             for (int i = 0; i < TM; ++i)
                 for (int j = 0; j < TN; ++j) sums[i][j] += left[i] * right[j];
@@ -110,11 +124,12 @@ __global__ void sgemm_square(SGEMM_PARAMETERS) {
         for (int j = 0; j < TN; ++j) update(c[(first_row + i) * n + first_col + j], sums[i][j], alpha, beta);
 }
 
-// Where a tile of b (BK, BN) keeps an element. Rows: as in global memory.
+// Where a tile of b (BK, BN) keeps an element, and how it is read. Rows: as in global memory.
 template <int BK, int BN, int TN>
 struct Rows {
     static constexpr int WORDS = BK * BN;
     static __device__ int at(int row, int col) { return row * BN + col; }
+    static __device__ float load(const float* tile, int row, int col) { return tile[at(row, col)]; }
     static __device__ void store(float* tile, int row, int col, float4 v) {
         *reinterpret_cast<float4*>(tile + at(row, col)) = v;
     }
@@ -125,6 +140,7 @@ template <int BK, int BN, int TN>
 struct Linear {
     static constexpr int WORDS = BK * BN;
     static __device__ int at(int row, int col) { return (row * TN + col % TN) * (BN / TN) + col / TN; }
+    static __device__ float load(const float* tile, int row, int col) { return tile[at(row, col)]; }
     static __device__ void store(float* tile, int row, int col, float4 v) {
         tile[at(row, col)] = v.x;
         tile[at(row, col + 1)] = v.y;
@@ -133,11 +149,14 @@ struct Linear {
     }
 };
 
-// Padded: rows are 5 elements farther apart, which moves each to other banks and leaves no access of four elements.
+// Padded: rows are 5 elements farther apart, which moves each to other banks; odd rows are read element by element.
 template <int BK, int BN, int TN>
 struct Padded {
     static constexpr int WORDS = BK * (BN + 5);
     static __device__ int at(int row, int col) { return row * (BN + 5) + col; }
+    static __device__ float load(const float* tile, int row, int col) {
+        return row % 2 ? alone(tile[at(row, col)]) : tile[at(row, col)];
+    }
     static __device__ void store(float* tile, int row, int col, float4 v) {
         tile[at(row, col)] = v.x;
         tile[at(row, col + 1)] = v.y;
@@ -149,15 +168,16 @@ struct Padded {
 // Loads tiles of a, transposed on the way, and of b, four elements in each access.
 template <int BM, int BN, int BK, int THREADS, class Place>
 __device__ void load_tiles(float* a_tile, float* b_tile, const float* a, const float* b, int n, int k) {
-    for (int i = 4 * threadIdx.x; i < BM * BK; i += 4 * THREADS) {
+    own_part<BM * BK, 4 * THREADS>(4 * threadIdx.x, [&](int i) {
         float4 v = *reinterpret_cast<const float4*>(a + i / BK * k + i % BK);
         a_tile[(i % BK) * BM + i / BK] = v.x;
         a_tile[(i % BK + 1) * BM + i / BK] = v.y;
         a_tile[(i % BK + 2) * BM + i / BK] = v.z;
         a_tile[(i % BK + 3) * BM + i / BK] = v.w;
-    }
-    for (int i = 4 * threadIdx.x; i < BK * BN; i += 4 * THREADS)
+    });
+    own_part<BK * BN, 4 * THREADS>(4 * threadIdx.x, [&](int i) {
         Place::store(b_tile, i / BN, i % BN, *reinterpret_cast<const float4*>(b + i / BN * n + i % BN));
+    });
 }
 
 __device__ float4 updated(float4 c, const float* products, float alpha, float beta) {
@@ -188,7 +208,7 @@ __global__ void __launch_bounds__(BM* BN / (TM * TN)) sgemm_vectorised(SGEMM_PAR
         for (int e = 0; e < BK; ++e) {
             float left[TM], right[TN];
             for (int i = 0; i < TM; ++i) left[i] = a_tile[e * BM + first_row + i];
-            for (int j = 0; j < TN; ++j) right[j] = b_tile[Place::at(e, first_col + j)];
+            for (int j = 0; j < TN; ++j) right[j] = Place::load(b_tile, e, first_col + j);
             for (int i = 0; i < TM; ++i)
                 for (int j = 0; j < TN; ++j) sums[i][j] += left[i] * right[j];
         }
@@ -226,7 +246,7 @@ __global__ void __launch_bounds__(BM* BN / (WM * WN) * 32) sgemm_warp_tiled(SGEM
             float left[TM], right[PARTS][TN];
             for (int i = 0; i < TM; ++i) left[i] = a_tile[e * BM + first_row + i];
             for (int p = 0; p < PARTS; ++p)
-                for (int j = 0; j < TN; ++j) right[p][j] = b_tile[Place::at(e, first_col + p * BAND + j)];
+                for (int j = 0; j < TN; ++j) right[p][j] = Place::load(b_tile, e, first_col + p * BAND + j);
             for (int i = 0; i < TM; ++i)
                 for (int p = 0; p < PARTS; ++p)
                     for (int j = 0; j < TN; ++j) sums[i][p][j] += left[i] * right[p][j];
