@@ -1,6 +1,6 @@
 """Which search finds more at the same budget: every strategy on the naive and untuned tasks, several seeds each.
 
-    python -m bench.search [--tasks softmax,matvec] [--strategies mcts,random] [--seeds 5] [--budget 24] [--out FOLDER]
+    python -m bench.search [--tasks softmax,matvec] [--strategies mcts,random] [--seeds 5] [--budget 16] [--out FOLDER]
 
 Each search is kept in FOLDER as a run (`optiml report` reads it), and every verdict is shared by all of them, so that
 the comparison costs as many evaluations as there are different programs. It can be stopped at any moment and goes on
@@ -35,7 +35,7 @@ from optiml.store.reading import Reading, read_run
 ROOT = Path(__file__).parents[1]
 # Name -> task file in kernels/, and its variant; the ones that are quick to evaluate first.
 TASKS = {
-    "softmax": ("softmax_cuda/naive", ""),
+    "softmax": ("softmax_cuda/task", ""),
     "transpose": ("transpose/task", ""),
     "matvec": ("matvec/task", ""),
     "reduction": ("reduction/task", ""),
@@ -65,7 +65,7 @@ class Options:
 @click.option("--tasks", default=",".join(TASKS), show_default=True)
 @click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="The first is paired with others.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--budget", type=click.IntRange(min=1), default=24, show_default=True, help="Evaluations of a search.")
+@click.option("--budget", type=click.IntRange(min=1), default=16, show_default=True, help="Evaluations of a search.")
 @click.option("--target", default="a100", show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes  [default: one a core].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/search"), show_default=True)

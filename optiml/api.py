@@ -10,18 +10,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ir.diagnostics import ExitCode, Location, UserError, fail
+from ir.diagnostics import Diagnostic, ExitCode, Location, UserError, fail
 from ir.task import Task, load_task
 from optiml.candidate import candidate_of
 from optiml.evaluate.floors import floor_us, tensor_bytes
 from optiml.evaluate.job import Job, Limits, by_work
 from optiml.evaluate.judge import Judge
 from optiml.evaluate.pool import Evaluator, Pool
+from optiml.memory import session as memory
+from optiml.memory.features import features
+from optiml.memory.session import offer_of
 from optiml.propose.llm.options import ModelOptions
 from optiml.propose.registry import from_anywhere, make_proposer, make_ready
 from optiml.search.budget import Budget
 from optiml.search.driver import Driver, Searched, Told
 from optiml.search.finalists import Final, choose
+from optiml.search.lessons import Lessons
 from optiml.search.protocol import Scored
 from optiml.search.space import RecordedSpace
 from optiml.search.strategies import STRATEGIES, make_strategy
@@ -41,7 +45,8 @@ class Settings:
 
     task: the task file. target: machine name or file. width: evaluations under way at once, see search.driver.
     all_sizes: time every report size during the search, else the first alone; finalists are always timed at all.
-    models: for proposers that ask one.
+    models: for proposers that ask one. memory: whether proposers hear what earlier runs learnt, and this run adds to
+    it; then the winner depends on the memory as well, see optiml.memory.
     """
 
     task: str
@@ -55,14 +60,17 @@ class Settings:
     all_sizes: bool = False
     limits: Limits = field(default_factory=Limits)
     models: ModelOptions = field(default_factory=ModelOptions)
+    memory: bool = False
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """What is called as a run goes on: with a line about a stage, and with each step and the baseline's time."""
+    """What is called as a run goes on: with a line about a stage, with each step and the baseline's time, and with what
+    the run does without."""
 
     stage: Callable[[str], None] = lambda _line: None
     step: Callable[[Told, Metrics], None] = lambda _told, _baseline: None
+    warning: Callable[[Diagnostic], None] = lambda _problem: None
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ def optimize(
         "digest": ground.digest,
         "task": _task_facts(ground.task),
         "environment": _environment(),
+        "memory": _offered(ground, watcher),
     }
     with Store.create(path, facts) as store:
         return _run(ground, store, watcher, workers, evaluator)
@@ -187,7 +196,8 @@ class _Run:
         job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
         judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
         ground = self.ground
-        space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline)
+        offer = offer_of(self.store.facts().get("memory", []))
+        space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline, offer)
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
 
         def step(told: Told) -> None:
@@ -198,7 +208,15 @@ class _Run:
         final = self._final(baseline, searched, metrics)
         winner = final.winner
         self.store.state({"winner": winner.scored.key if winner else None, "ended": searched.ended})
+        self._remember(searched)
         return Result(settings, self.store.path, searched, final)
+
+    def _remember(self, searched: Searched) -> None:
+        ground = self.ground
+        if ground.settings.memory:
+            task = f"{ground.digest} {ground.settings.variant}".rstrip()
+            lessons = Lessons(ground.task, task, ground.machine.architecture)
+            _warn(self.watcher, memory.end(lessons.of(searched.told)))
 
     def _final(self, baseline: Scored, searched: Searched, metrics: Metrics) -> Final:
         self.watcher.stage("examining the fastest again, with fresh inputs")
@@ -236,9 +254,23 @@ class _Run:
         return tuple(floor_us(task, s, self.ground.machine, share * tensor_bytes(task, s)) for s in sizes)
 
 
-def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
-    from ir.diagnostics import Diagnostic
+def _offered(ground: _Ground, watcher: Watcher) -> list[dict[str, Any]]:
+    """The records that the run may use, once and for all."""
+    if not ground.settings.memory:
+        return []
+    candidate = candidate_of(ground.task)
+    question = memory.question_of(ground.digest, asdict(ground.settings))
+    found = memory.begin(question, candidate.language, features(candidate, ground.task))
+    _warn(watcher, found.problem)
+    return found.document()
 
+
+def _warn(watcher: Watcher, problem: Diagnostic | None) -> None:
+    if problem is not None:
+        watcher.warning(problem)
+
+
+def _bad_baseline(task: Task, verdict: Verdict) -> UserError:
     message = f"the kernel does not pass its own task: {verdict.status} at {verdict.stage}\n{verdict.evidence}"
     codes = {Status.TIMEOUT: ExitCode.TIME_LIMIT}
     found = Diagnostic("bad-baseline", message, Location(str(task.source)), "see: twill run TASK")

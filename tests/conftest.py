@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,14 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--renew", action="store_true", help="rewrite the golden files with what the tests produce")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Searches of tests neither see nor change what the user's own runs learnt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPTIML_MEMORY_FILE", str(tmp_path_factory.mktemp("memory") / "memory.sqlite"))
+        yield
 
 
 @pytest.fixture

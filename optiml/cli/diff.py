@@ -19,7 +19,7 @@ def command(run: Path, old: str, new: str, steps: bool) -> int:
 
     OLD and NEW are a step's number, the beginning of a program's key, `baseline` or `best`.
     """
-    from optiml.report.difference import difference
+    from optiml.difference import difference
     from optiml.store.reading import read_run
 
     reading = read_run(run)

@@ -16,6 +16,7 @@ COMMANDS = {
     "best": ("best", "Show the best kernel of a run: its times, its limiter, the edits that led to it."),
     "diff": ("diff", "Show what changed between two programs of a run."),
     "report": ("report", "Write a run as one HTML page: tree, curve, diffs, what the profiler said."),
+    "memory": ("memory", "What earlier runs learnt: list, export, clear."),
     "export": ("export", "Write the best kernel as a task of its own, with its evidence."),
 }
 

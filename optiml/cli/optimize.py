@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     "--run", "path", type=click.Path(path_type=Path), metavar="FILE", help="Evidence  [default: NAME.optiml]."
 )
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="The run as one page; see optiml report.")
+@click.option("--memory/--no-memory", default=True, show_default=True, help="Use what earlier runs learnt, add to it.")
 @model_flags
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")

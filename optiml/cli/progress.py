@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ir.diagnostics import Diagnostic
     from optiml.api import Watcher
     from optiml.search.driver import Told
     from optiml.verdict import Metrics
@@ -22,16 +23,21 @@ def watching(quiet: bool, evaluations: int | None) -> Iterator[Watcher]:
     from optiml.api import Watcher
 
     if quiet:
-        yield Watcher()
+        yield Watcher(warning=_warn)
     elif sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status("") as status:
             lines = _Lines(status.update, is_live=True, budget=evaluations)
-            yield Watcher(lines.stage, lines.step)
+            yield Watcher(lines.stage, lines.step, _warn)
     else:
         lines = _Lines(lambda line: print(line, file=sys.stderr, flush=True), is_live=False, budget=evaluations)
-        yield Watcher(lines.stage, lines.step)
+        yield Watcher(lines.stage, lines.step, _warn)
+
+
+def _warn(problem: Diagnostic) -> None:
+    """Not silent with -q: the run does without something."""
+    print(problem.render("warning"), file=sys.stderr, flush=True)
 
 
 @dataclass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from optiml.edit import Edit
+from optiml.memory.offer import worth
 from optiml.propose.protocol import Context, Rule, Unit
 from optiml.propose.rules import rules_for
 
@@ -18,7 +20,11 @@ _ALSO = {"mufu": "special", "imad": "alu", "lsu": "l1"}
 
 
 class RulesProposer:
-    """Rules in the order of their table; each one's first rewrite before any one's second."""
+    """Rules in the order of their table; each one's first rewrite before any one's second.
+
+    What the memory of earlier runs expects more of comes before that; without a memory nothing does. What was done on
+    the way to the candidate, or failed there, with another parameter perhaps, comes after all else.
+    """
 
     name = "rules"
 
@@ -29,8 +35,18 @@ class RulesProposer:
         rules = rules_for(context.language)
         aimed = [r for r in rules if limiter in r.limiters]
         others = [r for r in rules if limiter not in r.limiters]
-        edits = chain(_interleaved(aimed, unit), _interleaved(others, unit))
-        return tuple(_distinct(edits))
+        edits = _distinct(chain(_interleaved(aimed, unit), _interleaved(others, unit)))
+        done = {_move(tag) for tag in context.tried}
+        return tuple(sorted(edits, key=lambda e: (_move(e.tag) in done, -worth(e.tag, context.memory))))
+
+
+def _move(tag: str) -> str:
+    """A tag without its parameter.
+
+    >>> _move("tile-size:BLOCK_M=128"), _move("block-coarsening:x2"), _move("warp-per-row:row")
+    ('tile-size:BLOCK_M', 'block-coarsening:x', 'warp-per-row:row')
+    """
+    return re.sub(r"[=\d].*$", "", tag)
 
 
 def _interleaved(rules: Sequence[Rule], unit: Unit) -> Iterable[Edit]:

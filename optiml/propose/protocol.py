@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ir.machine import Machine
     from ir.task import Task
+    from optiml.memory.offer import Remembered
     from optiml.verdict import Metrics, Verdict
 
 # What a kernel can be bound by; rules say which of these they aim at.
@@ -106,7 +107,8 @@ class Context:
     `verdict` and `metrics` are those of the candidate, None before it is evaluated; `limiter` is the metrics' own, or
     empty; `tried` the tags on the path from the root and those that failed here; `history` what came of the edits on
     the path and of others of the same candidates; `log` is where a proposer that asks a model keeps what was said;
-    `machine` what the candidate is timed for.
+    `machine` what the candidate is timed for; `memory` what edits did to such kernels in earlier runs, those that bear
+    most on the candidate first.
     """
 
     task: Task
@@ -119,6 +121,7 @@ class Context:
     notes: Mapping[str, str] = field(default_factory=dict)
     history: tuple[Attempt, ...] = ()
     machine: Machine | None = None
+    memory: tuple[Remembered, ...] = ()
     log: Log = field(default_factory=Loose, compare=False, repr=False)
 
     @property

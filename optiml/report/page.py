@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from optiml.candidate import Candidate
+from optiml.difference import Line, difference
 from optiml.report.changes import Change, changes
 from optiml.report.curve import curve, points
-from optiml.report.difference import Line, difference
 from optiml.report.story import error_text, limited, story, title
 from optiml.report.tree import tree
 from optiml.report.words import counted, ratio_text, sizes_text, time_text

@@ -10,6 +10,8 @@ import numpy as np
 
 from ir.diagnostics import Location, fail
 from optiml.edit import Edit
+from optiml.memory.features import features
+from optiml.memory.offer import NOTHING, Offer
 from optiml.propose.exchange import Exchange
 from optiml.propose.protocol import Context, Learner, Proposer, Repairer
 from optiml.search.history import History
@@ -45,8 +47,11 @@ class Kept:
 class RecordedSpace:
     """Asks a proposer and keeps what it says; a question that the store has an answer to is not asked again."""
 
-    def __init__(self, task: Task, proposer: Proposer, machine: Machine, seed: int, store: Store, root: Scored) -> None:
-        self._task, self._proposer, self._machine, self._seed = task, proposer, machine, seed
+    def __init__(
+        self, task: Task, proposer: Proposer, machine: Machine, seed: int, store: Store, root: Scored,
+        offer: Offer = NOTHING,
+    ) -> None:  # fmt: skip
+        self._task, self._proposer, self._machine, self._seed, self._offer = task, proposer, machine, seed, offer
         self._store = store
         self._questions = 0
         self._cost = 0.0
@@ -104,15 +109,18 @@ class RecordedSpace:
 
     def _context(self, at: Scored, log: Kept, failed: Sequence[str] = ()) -> Context:
         metrics = at.verdict.metrics
+        limiter, architecture = metrics.limiter if metrics else "", self._machine.architecture
+        kernel = features(at.candidate, self._task) if self._offer.records else {}
         return Context(
             task=self._task,
             candidate=at.candidate,
-            architecture=self._machine.architecture,
+            architecture=architecture,
             machine=self._machine,
             verdict=at.verdict,
             metrics=metrics,
-            limiter=metrics.limiter if metrics else "",
+            limiter=limiter,
             tried=(*at.path, *failed),
             history=self._history.of(at.key),
+            memory=self._offer.about(kernel, limiter, architecture),
             log=log,
         )
