@@ -20,6 +20,8 @@ CHAINS = (
     Chain("strangers/layer_norm", ("block-per-row:256", "vectorise-loop")),
     Chain("strangers/layer_norm", ("warp-per-row", "one-pass-variance", "vectorise-loop")),
     Chain("strangers/histogram", ("private-histogram",)),
+    Chain("strangers/histogram", ("private-histogram:binsx32", "vectorise-loop")),
+    Chain("strangers/total", ("grid-stride:512", "sum-before-atomic:block", "vectorise-loop")),
     Chain("strangers/gemv", ("warp-per-row", "vectorise-loop")),
     Chain("strangers/jacobi", ("block-coarsening:y2",)),
     Chain("strangers/heat", ("block-coarsening:z2",)),
