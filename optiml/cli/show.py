@@ -36,6 +36,7 @@ def command(run: Path, passed: bool, as_json: bool) -> int:
 
 
 def _document(reading: Reading, steps: list[StepRow]) -> dict[str, Any]:
+    from optiml.cli.spent import spent_document
     from optiml.report.story import story
 
     return {
@@ -46,6 +47,7 @@ def _document(reading: Reading, steps: list[StepRow]) -> dict[str, Any]:
         "ended": reading.facts.get("ended"),
         "baseline": {"key": reading.root, "time_us": reading.baseline_us},
         "best": reading.best,
+        "models": spent_document(reading.exchanges),
         "steps": [_step(reading, s) for s in steps],
         "timing": {"elapsed_s": reading.steps[-1].elapsed_s if reading.steps else 0.0},
     }
@@ -74,6 +76,7 @@ def _step(reading: Reading, step: StepRow) -> dict[str, Any]:
 
 def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
     from optiml.cli.render import aligned
+    from optiml.cli.spent import spent_lines
     from optiml.report.story import story
 
     chosen, base_us = reading.settings, reading.baseline_us
@@ -87,4 +90,4 @@ def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
         limiter = verdict.metrics.limiter if verdict.metrics else verdict.evidence.partition("\n")[0][:60]
         mark = "*" if step.key == reading.best else ""
         rows.append([f"{step.number}{mark}", numbers.get(step.parent, "-"), step.tag, came_to, speedup, limiter])
-    return [*story(reading), "", head, "", *aligned(rows, left=(2, 3, 5))]
+    return [*story(reading), *spent_lines(reading.exchanges), "", head, "", *aligned(rows, left=(2, 3, 5))]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ir.diagnostics import Location, fail
 from optiml.candidate import Candidate
+from optiml.propose.exchange import Exchange
 from optiml.store.store import StepRow, Store
 from optiml.verdict import Metrics, Verdict
 
@@ -32,7 +33,8 @@ class Reading:
     """What a file says now; a run may still be going on.
 
     verdicts: of the search, by key, the baseline's among them. confirmed: of the second examination. root: the
-    baseline's key, None before it was evaluated. candidates: by key, those that were evaluated.
+    baseline's key, None before it was evaluated. candidates: by key, those that were evaluated. exchanges: calls of
+    models in order.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Reading:
     verdicts: Mapping[str, Verdict]
     confirmed: Mapping[str, Verdict]
     candidates: Mapping[str, Candidate]
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -113,4 +116,5 @@ def read_run(path: Path) -> Reading:
             verdicts={key: v for (key, purpose), v in verdicts.items() if purpose in ("search", "baseline")},
             confirmed={key: v for (key, purpose), v in verdicts.items() if purpose == "confirm"},
             candidates={key: store.candidate(key) for key in sorted(keys)},
+            exchanges=store.exchanges(),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optiml.propose.exchange import Message
 
-_HEADS = {"assistant": "## Your answer so far", "user": "## Request"}
+_HEADS = {"assistant": "# Your answer", "user": "# Request"}
 
 
 def as_text(messages: Sequence[Message]) -> str:
@@ -15,7 +15,7 @@ def as_text(messages: Sequence[Message]) -> str:
     >>> print(as_text([Message("system", "Be brief."), Message("user", "Two?")]), end="")
     Be brief.
     <BLANKLINE>
-    ## Request
+    # Request
     <BLANKLINE>
     Two?
     """
