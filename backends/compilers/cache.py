@@ -24,6 +24,9 @@ SIZE_VARIABLE = "TWILL_CACHE_BYTES"
 DEFAULT_MAX_BYTES = 2**30
 # After an eviction this share of the limit is in use, so that not every entry causes the next one.
 _KEPT_SHARE = 0.9
+# To look for what can go takes long in a full folder: one of so many keys does it, and whatever is large.
+_SCANS = "0"
+_LARGE_PART = 1000
 _SUFFIX = ".artifact"
 _TEMPORARY = ".tmp"
 _STALE_S = 3600.0
@@ -80,7 +83,8 @@ class Cache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(self._path(key), packed)
-            self._evict()
+            if key.endswith(_SCANS) or len(packed) >= self.max_bytes // _LARGE_PART:
+                self._evict()
         except OSError as error:
             _log.warning("cache folder %s cannot be used: %s", self.folder, error)
 
@@ -117,6 +121,19 @@ def cached(cache: Cache | None, parts: Iterable[str], make: Callable[[], Compile
     if found is None:
         found = make()
         chosen.put(key, to_json(found))
+    return found
+
+
+def cached_text(cache: Cache | None, parts: Iterable[str], make: Callable[[], str]) -> str:
+    """The text that `parts` determine, as `cached`."""
+    chosen = Cache.from_environment() if cache is None else cache
+    if not chosen.max_bytes:
+        return make()
+    key = content_key(parts)
+    found = chosen.get(key)
+    if found is None:
+        found = make()
+        chosen.put(key, found)
     return found
 
 

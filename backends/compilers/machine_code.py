@@ -25,6 +25,12 @@ def disassembly(cubin: bytes, arguments: Sequence[str], timeout_s: float = DEFAU
     return _read(cubin, "nvdisasm", arguments, timeout_s)
 
 
+def disassembler() -> str:
+    """What tells it from another one: its file, and when that was written. Raises UserError: missing-part."""
+    path = _tool("nvdisasm")
+    return f"{path}:{path.stat().st_mtime_ns}"
+
+
 def resources(cubin: bytes, timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, Resources]:
     """Entry -> registers, stack and shared memory, for machine code whose compiler's log is not at hand.
 
@@ -42,9 +48,7 @@ def resources(cubin: bytes, timeout_s: float = DEFAULT_TIMEOUT_S) -> dict[str, R
 
 
 def _read(cubin: bytes, tool: str, arguments: Sequence[str], timeout_s: float) -> str:
-    path = next((folder / tool for folder in tool_folders() if (folder / tool).is_file()), None)
-    if path is None:
-        raise missing(tool, "pip install 'triton>=3.6,<3.10'", "kernels can be compiled without it")
+    path = _tool(tool)
     with tempfile.TemporaryDirectory(prefix="cubin-") as folder:
         file = Path(folder) / "kernel.cubin"
         file.write_bytes(cubin)
@@ -52,3 +56,10 @@ def _read(cubin: bytes, tool: str, arguments: Sequence[str], timeout_s: float) -
     if run.returncode != 0:
         raise fail("bad-cubin", f"{tool} refuses it: {run.stderr.strip().replace(str(file), 'the cubin')}")
     return run.stdout
+
+
+def _tool(name: str) -> Path:
+    path = next((folder / name for folder in tool_folders() if (folder / name).is_file()), None)
+    if path is None:
+        raise missing(name, "pip install 'triton>=3.6,<3.10'", "kernels can be compiled without it")
+    return path

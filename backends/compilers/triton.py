@@ -13,6 +13,7 @@ from backends.compilers.artifact import Compiled, Scratch
 from backends.compilers.cache import Cache, cached
 from backends.compilers.entry_header import read_head, source_texts
 from backends.compilers.ptxas import DEFAULT_TIMEOUT_S, Assembled, AssemblerOptions, assemble, with_machine_code
+from backends.compilers.self_contained import key_parts
 from backends.compilers.triton_adaptor import Lowered, Request
 from backends.compilers.triton_errors import compiled_apart, told_to_the_user
 from backends.compilers.triton_function import Unwrapped, constant_value, unwrap
@@ -90,9 +91,19 @@ def compile_task(
 ) -> Compiled:
     """Compile a task's kernel as its launch at these sizes would; types are those that the task states.
 
-    `kernel` is the function if it is loaded already. `options` are the task's where none are given.
+    `kernel` is the function if it is loaded already. `options` are the task's where none are given. A source that is
+    self-contained is not run where its artifact is in the cache.
     Raises UserError as `compile_call` does, and what loading the source raises (`user-code-error`).
     """
+    parts = key_parts(task, sizes, architecture) if kernel is None else None
+    if parts is None:
+        return _of_task(task, sizes, architecture, options, kernel, cache)
+    return cached(cache, [*parts, repr(options)], lambda: _of_task(task, sizes, architecture, options, None, cache))
+
+
+def _of_task(
+    task: Task, sizes: Sizes, architecture: str, options: TritonOptions | None, kernel: Any, cache: Cache | None
+) -> Compiled:
     found = _kernel(kernel if kernel is not None else load_task_kernel(task))
     capability = capability_of(architecture)
     values = task.values(sizes)

@@ -84,7 +84,9 @@ def profile_task(
     name = f"{task.name}:{task.variant_name}" if task.variant_name else task.name
     kernel = compiled
     subject = Subject(name, str(task.source), sizes)
-    return _profiled(subject, kernel, lambda: task_launch(kernel, task, sizes, options.seed), machine, options, clock)
+    return _profiled(
+        subject, kernel, lambda: task_launch(kernel, task, sizes, options.seed), machine, options, clock, cache
+    )
 
 
 def profile_launch(
@@ -101,9 +103,10 @@ def _profiled(
     machine: Machine,
     options: ProfileOptions,
     clock: _Clock,
+    cache: Cache | None = None,
 ) -> Modelled:
     with clock.stage("machine code"):
-        function = _function(compiled, machine)
+        function = _function(compiled, machine, cache)
     with clock.stage("count"):
         launch = launched()
         counts = count(launch, machine, options.seed)
@@ -112,7 +115,8 @@ def _profiled(
         units = asynchronous(function, launch, heaviest.example)
     with clock.stage("match"):
         lines = Lines.of(counts.sites)
-        matched, costs = match(function, counts, units.late), access_costs(function, lines, counts.memory)
+        matched = match(function, counts, units.late, cache)
+        costs = access_costs(function, lines, counts.memory)
     footprint = _footprint(compiled, counts)
     held = occupancy(footprint, machine)
     work = Work(function, matched.classes, costs.by_instruction, held.ctas, units.barriers, units.shapes)
@@ -161,12 +165,12 @@ def kernel_class(function: Function, limiter: str) -> str:
     return "memory" if limiter == "dram" else "plain"
 
 
-def _function(compiled: Compiled, machine: Machine) -> Function:
+def _function(compiled: Compiled, machine: Machine, cache: Cache | None) -> Function:
     if compiled.cubin is None:
         raise fail(
             "no-machine-code", f"`{compiled.entry}` was compiled without machine code for {machine.architecture}"
         )
-    return read_sass(compiled.cubin, compiled.entry, compiled.architecture)
+    return read_sass(compiled.cubin, compiled.entry, compiled.architecture, cache)
 
 
 def _footprint(compiled: Compiled, counts: KernelCounts) -> Footprint:

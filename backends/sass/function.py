@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backends.compilers.architecture import capability_of
+from backends.compilers.cache import Cache
 from backends.sass.access import access_of
 from backends.sass.flow import Block, blocks_of
 from backends.sass.instruction import Instruction, decode_control
@@ -40,13 +41,13 @@ class Function:
     loops: tuple[Loop, ...]
 
 
-def read_sass(cubin: bytes, entry: str, architecture: str) -> Function:
-    """Read an entry of a cubin for an architecture.
+def read_sass(cubin: bytes, entry: str, architecture: str, cache: Cache | None = None) -> Function:
+    """Read an entry of a cubin for an architecture; `cache` None is the user's own.
 
     Raises UserError: unknown-opcode with every opcode that has no pipe, unknown-entry, bad-listing, bad-cubin,
     missing-part (no disassembler), unknown-architecture.
     """
-    return function_of(disassemble(cubin, entry), entry, architecture)
+    return function_of(disassemble(cubin, entry, cache), entry, architecture)
 
 
 def function_of(listing: Listing, entry: str, architecture: str) -> Function:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ir.serialize import schedule_document, to_text
 from twill.explain.explain import explain
 from twill.pipeline import Outcome
-from twill.report import FORMATS
+from twill.report.formats import FORMATS
 
 
 def render(outcome: Outcome, name: str) -> str:

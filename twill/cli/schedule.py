@@ -95,7 +95,7 @@ def _options(modulo: bool | None, arguments: tuple[str, ...], constants: tuple[s
 
 def _outputs(emit: tuple[str, ...], as_json: bool) -> list[tuple[str, Path | None]]:
     """(format, file or None for stdout) in order. Raises UserError for an unknown format or mixed output."""
-    from twill.report import FORMATS
+    from twill.report.formats import FORMATS
 
     wanted = [item.partition(":") for item in emit]
     outputs = [(name, Path(file) if file else None) for name, _colon, file in wanted]

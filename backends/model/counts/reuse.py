@@ -55,10 +55,11 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     sent = np.flatnonzero(onward)
     found[sent] = l2.access(wave.line[sent], onward[sent], wave.kind[sent] != LOAD)
     missing = onward & ~found
-    kept, seen = _earlier(wave, before, scale, sizes.l2_bytes)
+    distinct = _Distinct.of(wave.line)
+    kept, seen = _earlier(wave, distinct, before, scale, sizes.l2_bytes)
     later = max(waves - 1.0, 0.0) / max(waves, 1.0)
     writes = wave.kind != LOAD
-    first_write = np.where(writes, onward & ~_before(wave, writes), 0).astype(np.uint8)
+    first_write = np.where(writes, onward & ~_before(wave, distinct, writes), 0).astype(np.uint8)
 
     def total(masks: Array) -> Column:
         chosen = np.flatnonzero(wave.counts.astype(bool))
@@ -68,7 +69,7 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     looked = total(np.where(wave.uses_l1, wave.sectors, 0))
     fetched = total(missing) - later * total(missing & kept)
     reads = np.where(wave.kind == STORE, 0, missing)
-    fresh = wave.sectors & ~_before(wave, np.ones(len(wave.line), np.bool_))
+    fresh = wave.sectors & ~_before(wave, distinct, np.ones(len(wave.line), np.bool_))
     return Reuse(
         l1_hits=_share(total(hits), looked),
         onward=_share(sent_on, every),
@@ -79,13 +80,33 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     )
 
 
-def _earlier(wave: Lines, before: Sequence[Lines], scale: float, l2_bytes: int) -> tuple[Array, Array]:
+@dataclass(frozen=True, eq=False)
+class _Distinct:
+    """The different ones of some lines, in order, and at which of them each line is."""
+
+    numbers: Array
+    at: Array
+
+    @staticmethod
+    def of(lines: Array) -> _Distinct:
+        return _Distinct(*np.unique(lines, return_inverse=True))
+
+    def masks(self, sectors: Array) -> Array:
+        """Of each different line, the sectors that any of its accesses touches."""
+        found = np.zeros(len(self.numbers), np.uint8)
+        np.bitwise_or.at(found, self.at, sectors)
+        return found
+
+
+def _earlier(
+    wave: Lines, distinct: _Distinct, before: Sequence[Lines], scale: float, l2_bytes: int
+) -> tuple[Array, Array]:
     """Of each access, the sectors that an earlier wave has left in the L2, and those that one has touched."""
     kept = np.zeros(len(wave.line), np.uint8)
     seen = kept.copy()
-    own = _footprint(wave) * scale * SECTOR_BYTES
+    own = float(COUNT[distinct.masks(wave.sectors)].sum()) * scale * SECTOR_BYTES
     for distance, other in enumerate(before, 1):
-        touched = _touched(other, wave.line)
+        touched = _touched(other, distinct.numbers)[distinct.at]
         seen |= touched
         if distance * own <= l2_bytes:
             kept |= touched
@@ -94,33 +115,24 @@ def _earlier(wave: Lines, before: Sequence[Lines], scale: float, l2_bytes: int) 
 
 def _touched(other: Lines, lines: Array) -> Array:
     """Masks of the sectors of `lines` that another wave touches."""
-    numbers, inverse = np.unique(other.line, return_inverse=True)
-    masks = np.zeros(len(numbers) + 1, np.uint8)
-    np.bitwise_or.at(masks, inverse, other.sectors)
-    at = np.minimum(np.searchsorted(numbers, lines), max(len(numbers) - 1, 0))
-    is_there = numbers[at] == lines if len(numbers) else np.zeros(len(lines), np.bool_)
+    there = _Distinct.of(other.line)
+    masks = np.append(there.masks(other.sectors), np.uint8(0))
+    at = np.minimum(np.searchsorted(there.numbers, lines), max(len(there.numbers) - 1, 0))
+    is_there = there.numbers[at] == lines if len(there.numbers) else np.zeros(len(lines), np.bool_)
     found: Array = np.where(is_there, masks[at], 0).astype(np.uint8)
     return found
 
 
-def _footprint(wave: Lines) -> float:
-    """Different sectors of a wave."""
-    keys = wave.line * 16
-    total = 0
-    for bit in range(SECTORS_PER_LINE):
-        total += len(np.unique(keys[(wave.sectors >> bit & 1).astype(bool)]))
-    return float(total)
-
-
-def _before(wave: Lines, chosen: Array) -> Array:
+def _before(wave: Lines, distinct: _Distinct, chosen: Array) -> Array:
     """Masks of the sectors that earlier ones of the chosen accesses have touched, at each access."""
     found = np.zeros(len(wave.line), np.uint8)
+    first = np.empty(len(distinct.numbers), np.int64)
     for bit in range(SECTORS_PER_LINE):
         has = np.flatnonzero(chosen & (wave.sectors >> bit & 1).astype(bool))
-        _, first = np.unique(wave.line[has], return_index=True)
-        repeated = np.ones(len(has), np.bool_)
-        repeated[first] = False
-        found[has[repeated]] |= np.uint8(1 << bit)
+        lines = distinct.at[has]
+        # Of assignments to one place the last one stays.
+        first[lines[::-1]] = has[::-1]
+        found[has[first[lines] < has]] |= np.uint8(1 << bit)
     return found
 
 

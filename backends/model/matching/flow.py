@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from ortools.sat.python import cp_model
+from typing import TYPE_CHECKING
 
 from backends.model.matching.anchors import Anchor
 from backends.sass.function import Function
 from ir.diagnostics import Diagnostic, ExitCode, UserError
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
 
 Edge = tuple[int, int]
 ENTRY = EXIT = -1
@@ -49,6 +51,8 @@ def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
 
     Raises UserError `match-timeout` where the search found no flow in its time, and did not prove that there is none.
     """
+    from ortools.sat.python import cp_model
+
     model = cp_model.CpModel()
     most = max([_LEAST_TURNS, *(a.count for a in anchors)]) * 4
     edges = {edge: model.new_int_var(0, most, f"{edge[0]}_{edge[1]}") for edge in _edges(function)}

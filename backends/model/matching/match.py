@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.compilers.cache import Cache
 from backends.model.counts.result import CtaClass, KernelCounts
 from backends.model.matching.anchors import anchors
-from backends.model.matching.flow import solve_flow
+from backends.model.matching.kept import kept_flow
 from backends.model.matching.lines import Lines
 from backends.model.matching.traces import build_trace
 from backends.model.sm.trace import WarpTrace
@@ -41,12 +42,16 @@ class Matched:
     unproven: int = 0
 
 
-def match(function: Function, counts: KernelCounts, late: frozenset[int] = frozenset()) -> Matched:
+def match(
+    function: Function, counts: KernelCounts, late: frozenset[int] = frozenset(), cache: Cache | None = None
+) -> Matched:
     """Match machine code with the counts of its PTX. late: blocks that warps pass by in first turns of a loop, if ever.
+
+    cache: of what was solved before, None for the user's own.
 
     Raises UserError `unmatched-code` for machine code through which there is no path at all.
     """
-    matcher = _Matcher(function, Lines.of(counts.sites), late)
+    matcher = _Matcher(function, Lines.of(counts.sites), late, cache)
     classes = tuple(MatchedClass(c.weight, matcher.traces(c)) for c in counts.classes)
     return Matched(classes, matcher.deviation / max(matcher.total, 1), matcher.unproven)
 
@@ -54,10 +59,11 @@ def match(function: Function, counts: KernelCounts, late: frozenset[int] = froze
 class _Matcher:
     """Warps that execute the same have one trace."""
 
-    def __init__(self, function: Function, lines: Lines, late: frozenset[int]) -> None:
+    def __init__(self, function: Function, lines: Lines, late: frozenset[int], cache: Cache | None) -> None:
         self.function = function
         self.lines = lines
         self.late = late
+        self.cache = cache
         self.known: dict[tuple[int, ...], WarpTrace] = {}
         self.deviation = self.total = self.unproven = 0
 
@@ -73,7 +79,7 @@ class _Matcher:
         return self.known[key]
 
     def _solved(self, counts: Mapping[int, int]) -> WarpTrace:
-        flow = solve_flow(self.function, anchors(self.function, self.lines.opcodes, counts))
+        flow = kept_flow(self.function, anchors(self.function, self.lines.opcodes, counts), self.cache)
         if flow is None:
             raise fail("unmatched-code", f"no path through the machine code of `{self.function.name}` was found")
         self.deviation += flow.deviation

@@ -64,13 +64,16 @@ class Engine(Shared):
     def issue(self, sub: SubCore, now: int) -> int:
         """Issue one instruction of the sub-core, if any can; when to look again."""
         free = sub.free
-        warp = self._choose(sub, now) if sub.blocked <= now else None
+        warp = sub.chosen or _choose(sub, now)
         if warp is None:
             return _next(sub, now)
         record = warp.record
         assert record is not None
-        _account(warp, now, free[record.pipe], sub.blocked)
+        record.issues += 1
         pipe_free = free[record.pipe]
+        if now > warp.last + 1:
+            _account(warp, now, pipe_free, sub.blocked)
+        warp.charged = None
         # A pipe that came free within this cycle keeps its fraction.
         free[record.pipe] = (pipe_free if pipe_free > now - 1 else now) + record.interval
         if record.banked or sub.bank_busy > now:
@@ -85,34 +88,19 @@ class Engine(Shared):
         place = warp.place = warp.place + 1
         if place < len(warp.run):
             warp.record = warp.run[place]
-            turned = False
         else:
-            turned = True
             self._advance(warp, record.index)
         if record.action is not None:
             record.action(self, warp, record, now)
         following = warp.record
         if following is None:
-            self._leave(warp)
-            if warp.ready < NEVER:
-                self.finish(warp, now)
+            self._leave(warp, now)
         elif following.waits and warp.ready < NEVER:
             settle(warp)
-        if turned and self._turned is not None:
+        if self._turned is not None:
             frame, self._turned = self._turned, None
             self.on_turn(self, warp, frame, now)
         return _next(sub, now)
-
-    def _choose(self, sub: SubCore, now: int) -> Warp | None:
-        """The warp that issued last if it can go on, else the youngest that can."""
-        free = sub.free
-        warp = sub.greedy
-        if warp is not None and warp.ready <= now and free[warp.record.pipe] <= now:  # type: ignore[union-attr]
-            return warp
-        for warp in sub.warps:
-            if warp.ready <= now and free[warp.record.pipe] <= now:  # type: ignore[union-attr]
-                return warp
-        return None
 
     def launch(self, start: int) -> None:
         """Start the next CTA of the queue: its first warp on the sub-core with the fewest warps."""
@@ -159,12 +147,13 @@ class Engine(Shared):
                 self._turned = frame
         warp.record = None
 
-    @staticmethod
-    def _leave(warp: Warp) -> None:
+    def _leave(self, warp: Warp, now: int) -> None:
         """Take a warp that has nothing more to issue off its sub-core; a barrier may still hold it."""
         warp.sub.warps.remove(warp)
         if warp.sub.greedy is warp:
             warp.sub.greedy = None
+        if warp.ready < NEVER:
+            self.finish(warp, now)
 
     def finish(self, warp: Warp, now: int) -> None:
         """Count a warp as done, and start the next CTA in the place of one that is done."""
@@ -196,10 +185,9 @@ class Engine(Shared):
 
 
 def _account(warp: Warp, now: int, pipe_free: float, blocked: int) -> None:
-    """Count an issue, and what the warp has done since its last one, by state."""
+    """Count what a warp that issues has done since its last issue, by state."""
     record = warp.record
     assert record is not None
-    record.issues += 1
     stalls = record.stalls
     base, ready = warp.base, warp.ready
     if base > warp.last + 1:
@@ -207,7 +195,6 @@ def _account(warp: Warp, now: int, pipe_free: float, blocked: int) -> None:
     if ready > base:
         charged = warp.charged
         (stalls if charged is None else charged.stalls)[warp.reason] += ready - base
-    warp.charged = None
     if now == ready:
         return
     since: float = ready
@@ -227,22 +214,50 @@ def _read_banks(sub: SubCore, even: int, odd: int, now: int) -> None:
         sub.blocked = now + 1 + late
 
 
+def _choose(sub: SubCore, now: int) -> Warp | None:
+    """The warp that issued last if it can go on, else the youngest that can."""
+    if sub.blocked > now:
+        return None
+    free = sub.free
+    warp = sub.greedy
+    if warp is not None and warp.ready <= now and free[warp.record.pipe] <= now:  # type: ignore[union-attr]
+        return warp
+    for warp in sub.warps:
+        if warp.ready <= now and free[warp.record.pipe] <= now:  # type: ignore[union-attr]
+            return warp
+    return None
+
+
 def _next(sub: SubCore, now: int) -> int:
-    """The first cycle after `now` in which some warp of the sub-core can issue."""
+    """The first cycle after `now` in which some warp of the sub-core can issue.
+
+    `sub.chosen` is then the warp that `_choose` would find, None where fractions of cycles leave that open.
+    """
     free = sub.free
     soonest = now + 1 if sub.blocked <= now else sub.blocked
-    warp = sub.greedy
-    if warp is not None and warp.ready <= soonest and free[warp.record.pipe] <= soonest:  # type: ignore[union-attr]
-        return soonest
+    greedy = sub.greedy
+    last: float = NEVER
+    if greedy is not None:
+        last = max(greedy.ready, free[greedy.record.pipe])  # type: ignore[union-attr]
+        if last <= soonest:
+            sub.chosen = greedy
+            return soonest
     first: float = NEVER
+    chosen = None
     for warp in sub.warps:
         at: float = warp.ready
         pipe = free[warp.record.pipe]  # type: ignore[union-attr]
         if pipe > at:
             at = pipe
         if at < first:
+            chosen = warp
+            if at <= soonest:
+                sub.chosen = warp
+                return soonest
             first = at
-    return ceil(first) if first > soonest else soonest
+    following = ceil(first)
+    sub.chosen = None if following != first else greedy if last == first else chosen
+    return following
 
 
 def _front_end(parameters: SmParameters) -> tuple[int, int]:

@@ -160,12 +160,14 @@ def enter(sm: Engine, warp: Warp, record: Record, now: int, address_cycles: int)
         signal(warp, record, now + record.war, now + record.war)
         return None
     sub = warp.sub
-    at = max(now + sm.accept_delay, sub.address_free + address_cycles)
+    at, computed = now + sm.accept_delay, sub.address_free + address_cycles
+    if computed > at:
+        at = computed
     sub.address_free = at
     record.carry += record.hold
     hold = int(record.carry + _EPSILON)
     record.carry -= hold
-    hold = max(hold, 1)
+    hold = hold or 1
     accepted = sm.lsu.take(now, at, hold)
     sm.busy["lsu"] = sm.busy.get("lsu", 0.0) + hold
     queue = sub.queue
@@ -199,8 +201,8 @@ def _beyond_l1(sm: Engine, record: Record, request: Request, now: int, accepted:
 
 def _happens(record: Record, carry: str, share: float) -> bool:
     """Whether this execution is one of the share of them to which something happens, spread evenly."""
-    if share <= 0.0:
-        return False
+    if share <= 0.0 or share == 1.0:
+        return share > 0.0
     total: float = getattr(record, carry) + share
     whole = total >= 1.0 - _EPSILON
     setattr(record, carry, total - whole)

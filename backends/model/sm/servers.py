@@ -88,7 +88,8 @@ class Share:
 
     def take(self, now: int, at: int, amount: float) -> int:
         """As `Flow.take`, by whichever of the two is later."""
-        return max(self._port.take(now, at, amount), self._share.take(now, at, amount))
+        port, share = self._port.take(now, at, amount), self._share.take(now, at, amount)
+        return port if port > share else share
 
     def finish(self, now: int, amount: float) -> int:
         """As `Flow.finish`."""

@@ -37,6 +37,7 @@ class SubCore:
         "address_free",
         "bank_busy",
         "blocked",
+        "chosen",
         "even_free",
         "free",
         "greedy",
@@ -52,6 +53,8 @@ class SubCore:
         self.index = index
         self.warps: list[Warp] = []
         self.greedy: Warp | None = None
+        # Whose turn it is at `wake`, if that is known.
+        self.chosen: Warp | None = None
         self.free: list[float] = [0] * len(PIPES)
         self.wake = NEVER
         self.blocked = 0
@@ -200,7 +203,8 @@ class Shared:
         raise NotImplementedError
 
     def wake(self, sub: SubCore, time: int) -> None:
-        """See to it that the sub-core looks for a warp at that time, at the latest."""
+        """See to it that the sub-core looks for a warp at that time, at the latest, since one may go on then."""
+        sub.chosen = None
         if time < sub.wake:
             sub.wake = time
             heappush(self.heap, (time, sub.index))

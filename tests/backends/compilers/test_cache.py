@@ -104,7 +104,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 7200,) * 2)
-    Cache(tmp_path).put("a", "text")
+    Cache(tmp_path).put("0", "text")
     assert not old.exists() and new.exists()
 
 

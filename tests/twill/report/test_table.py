@@ -8,7 +8,7 @@ import pytest
 
 from tests.twill.report import examples
 from twill.problem.verify import verify
-from twill.report import FORMATS
+from twill.report.formats import FORMATS
 from twill.report.table import table
 
 
