@@ -186,7 +186,8 @@ class Shared:
         """Take a unit of the whole SM for some cycles, after those who came before; when it begins."""
         begin = max(at, self.engines.get(engine, 0.0))
         self.engines[engine] = begin + cycles
-        self.busy[engine] = self.busy.get(engine, 0.0) + cycles
+        # What the SM has one of counts for all sub-cores.
+        self.busy[engine] = self.busy.get(engine, 0.0) + SUB_CORES * cycles
         return begin
 
     def release(self, warp: Warp, time: int) -> None:

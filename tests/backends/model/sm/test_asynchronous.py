@@ -45,13 +45,13 @@ def test_tcgen05(layout: str, group: int, m: int, n: int, latency: float, interv
     shapes = dict.fromkeys(range(8), TensorShape(m, n, group))
     result = run("\n".join(code), machine="b200", shapes=shapes, barriers={8: done, 9: done})
     assert issue_cycles(result, 10) == [pytest.approx(7 * interval + latency, abs=1)]
-    assert result.pipe_busy["tensor"] == pytest.approx(8 * interval)
+    assert result.pipe_busy["tensor"] == pytest.approx(4 * 8 * interval)
 
 
 def test_other_widths_lie_between_the_measured_ones() -> None:
     text = "UTCHMMA gdesc[UR4], gdesc[UR6], tmem[UR9], tmem[UR32], idesc[UR33], UPT"
     result = run(text, machine="b200", shapes={0: TensorShape(128, 192)})
-    assert result.pipe_busy["tensor"] == 96
+    assert result.pipe_busy["tensor"] == 4 * 96
 
 
 def pipeline(turns: int, stages: int, work: int) -> tuple[float, int, bool]:
