@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from math import exp, fsum, log
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -104,6 +105,7 @@ class Row:
 @click.command()
 @click.option("--tasks", default="", help="Names, or parts of names, with commas.  [default: all]")
 @click.option("--budget", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option("--time-limit", "seconds", type=click.FloatRange(min=0.0), metavar="S", help="Of each search.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--target", default="a100", show_default=True)
 @click.option("--strategy", default="mcts", show_default=True)
@@ -111,9 +113,7 @@ class Row:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder.")
 @click.option("--twice", is_flag=True, help="Search again with the same seed and compare the winners.")
 @click.option("--json", "as_json", is_flag=True)
-def main(
-    tasks: str, target: str, workers: int | None, runs: Path, twice: bool, as_json: bool, **chosen: object
-) -> None:
+def main(tasks: str, target: str, workers: int | None, runs: Path, twice: bool, as_json: bool, **chosen: Any) -> None:
     """Search and print the table."""
     runs.mkdir(parents=True, exist_ok=True)
     machine, rows = load_machine(target), []
@@ -129,7 +129,7 @@ def main(
 
 
 def _searched(
-    subject: Subject, runs: Path, workers: int | None, target: str, chosen: dict[str, object]
+    subject: Subject, runs: Path, workers: int | None, target: str, chosen: dict[str, Any]
 ) -> tuple[Result, float]:
     """The search's result, and how long all of it took, here or before."""
     runs.mkdir(exist_ok=True)
@@ -141,8 +141,8 @@ def _searched(
         result = resume(path, workers=workers)
     else:
         settings = Settings(
-            task=str(_file(task)), variant=variant, target=target, strategy=str(strategy), seed=int(str(seed)),
-            budget=Budget(int(str(budget))),
+            task=str(_file(task)), variant=variant, target=target, strategy=strategy, seed=seed,
+            budget=Budget(budget, chosen["seconds"]),
         )  # fmt: skip
         result = optimize(settings, path, workers=workers)
     steps = read_run(path).steps

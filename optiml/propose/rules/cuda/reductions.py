@@ -24,14 +24,18 @@ _MERGE = (
 _BLOCK = r"(?P<block>[\w.]+)"
 _ASCENDING = re.compile(
     r"for\(int(\w+)=1;\1<" + _BLOCK + r";(?:\1\*=2|\1<<=1|\1=\1\*2)\)\{(?:"
-    rf"if\(\(?(?P<t>{_T})%\((?:2\*\1|\1\*2)\)\)?==0\)" + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1") + "|"
+    rf"if\(\(?(?P<t>{_T})%\((?:2\*\1|\1\*2)\)\)?==0(?:&&(?P=t)\+\1<(?P=block))?\)"
+    + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1")
+    + "|"
     rf"int(?P<i>\w+)=(?:2\*\1\*(?P<u>{_T})|\(?(?P<v>{_T})\*2\)?\*\1);if\((?P=i)<(?P=block)\)"
     + _MERGE.format(s="w", t="i", other=r"(?P=i)\+\1")
     + r")__syncthreads\(\);\}"
 )
 _DESCENDING = re.compile(
     r"for\(int(\w+)=" + _BLOCK + r"(?:/2|>>1);\1>(?:0|=1);(?:\1/=2|\1>>=1|\1=\1/2)\)\{"
-    rf"if\((?P<t>{_T})<\1\)" + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1") + r"__syncthreads\(\);\}"
+    rf"if\((?P<t>{_T})<\1(?:&&(?P=t)\+\1<(?P=block))?\)"
+    + _MERGE.format(s="s", t="t", other=r"(?P=t)\+\1")
+    + r"__syncthreads\(\);\}"
 )
 _INTEGER = re.compile(r"\b(?:const\s+)?(?:unsigned\s+int|unsigned|size_t|uint|int)\s+")
 _BRACED = re.compile(r"(if\([^{};]*\))\{([^{};]*;)\}")

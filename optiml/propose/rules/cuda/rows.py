@@ -106,7 +106,8 @@ def shared_among(rows: Rows, lane: str, threads: int, merge: Callable[[Reduction
     changes = [(n.start_byte, n.start_byte, f"if ({lane} == 0) ") for n in rows.stores]
     for row_loop in rows.loops:
         loop = row_loop.loop
-        header = f"for (int {loop.var} = {lane}; {loop.var} < {loop.stop}; {loop.var} += {threads}) "
+        start = lane if loop.start == "0" else f"{loop.start} + {lane}"
+        header = f"for (int {loop.var} = {start}; {loop.var} < {loop.stop}; {loop.var} += {threads}) "
         before = "".join(
             f"if ({lane} != 0) {r.name} = 0;\n    "
             for r in row_loop.reductions
@@ -124,8 +125,8 @@ def _is_early_return(kernel: CudaKernel, node: Node) -> bool:
 
 
 def _row_loop(kernel: CudaKernel, loop: Loop) -> RowLoop | None:
-    """A loop from 0 by 1 whose statements each reduce into a variable or write an element of their own."""
-    if (loop.start, loop.step) != ("0", "1") or any(walk(loop.body, *_INNER)):
+    """A loop from a number by 1 whose statements each reduce into a variable or write an element of their own."""
+    if not loop.start.isdigit() or loop.step != "1" or any(walk(loop.body, *_INNER)):
         return None
     reductions = list[Reduction]()
     for node in statements(loop.body):

@@ -83,10 +83,11 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     copy = _copy(kernel, outer, block)
     if copy is None:
         return
-    yield _tiled(kernel, copy, block[0], block[1])
+    if outer is not None or block[0] == block[1]:
+        yield _tiled(kernel, copy, block[0], block[1])
     bounds = _bounds(kernel, copy)
     for width, height in _BLOCKS if bounds is not None else ():
-        if (width, height) != block[:2]:
+        if (width, height) != block[:2] or outer is None:
             grid = [f"cdiv({bound}, {width})" for bound in bounds or ()]
             yield _tiled(kernel, copy, width, height, {"launch.block": [width, height], "launch.grid": grid})
 
@@ -139,7 +140,8 @@ def _axis(kernel: CudaKernel, value: str, outer: Loop | None, block: tuple[int, 
         return None
     extent = block["xy".index(match[1])] if match[2] == f"blockDim.{match[1]}" else kernel.constant(match[2])
     is_stepped = match[4] is not None and outer is not None and match[4] == outer.var
-    is_right = extent == block[0] and is_stepped == (match[1] == "y" and outer is not None)
+    wanted = block["xy".index(match[1])] if outer is None else block[0]
+    is_right = extent == wanted and is_stepped == (match[1] == "y" and outer is not None)
     return match[1] if is_right and (match[4] is None or is_stepped) else None
 
 

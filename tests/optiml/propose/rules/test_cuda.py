@@ -24,6 +24,7 @@ CHAINS = {
     "shuffle-reduction": Chain("reduction", ("shuffle-reduction",)),
     "add-on-load": Chain("reduction", ("add-on-load",)),
     "private-histogram": Chain("histogram:global", ("private-histogram",)),
+    "two-dimensional": Chain("strangers/transpose_flat", ("two-dimensional",)),
     "sum-before-atomic": Chain("strangers/total", ("sum-before-atomic",)),
     "aggregate-atomics": Chain("histogram:global", ("aggregate-atomics",)),
     "online-softmax": Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax")),

@@ -13,7 +13,7 @@ from tree_sitter import Node
 from optiml.cuda_source import Source, walk
 from optiml.propose.rules.cuda.forms.aliases import aliases
 from optiml.propose.rules.cuda.forms.declarations import separated
-from optiml.propose.rules.cuda.forms.guards import guarded, returning
+from optiml.propose.rules.cuda.forms.guards import guarded, merged, returning
 from optiml.propose.rules.cuda.forms.idioms import idioms
 from optiml.propose.rules.cuda.forms.order import ordered
 from optiml.propose.rules.cuda.forms.pointers import pointers
@@ -26,7 +26,7 @@ from optiml.propose.rules.cuda.macros import expanded
 Changes = list[tuple[int, int, str]]
 Pass = Callable[[Source, Node], Changes]
 
-_PLAIN: tuple[Pass, ...] = (separated, counted, aliases, rebound, pointers, temporaries, ordered, idioms)
+_PLAIN: tuple[Pass, ...] = (separated, counted, aliases, rebound, pointers, temporaries, ordered, idioms, merged)
 _MOST_CHANGES = 200
 # Every rule asks for the forms of the same text.
 _KEPT = 64

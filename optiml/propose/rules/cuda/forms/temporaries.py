@@ -22,7 +22,7 @@ _BARRIERS = ("__syncthreads", "__syncwarp", "__threadfence", "atomicAdd")
 def temporaries(source: Source, function: Node) -> list[tuple[int, int, str]]:
     """Changes for the first name of an index, or of a value that loads something which nothing changes before its use.
 
-    The thread's own index keeps its name, by which rules know it.
+    The thread's own index keeps its name, by which rules know it, and so do quotients and remainders.
 
     >>> source = Source.parse("void f(float* y, int k) { int i = k + 1; float d = y[i] - 2; y[i] = d * d; }")
     >>> source.spliced(*temporaries(source, next(walk(source.root, "function_definition"))))
@@ -32,7 +32,8 @@ def temporaries(source: Source, function: Node) -> list[tuple[int, int, str]]:
         names = source.names(variable.value)
         if variable.is_pointer or names & _BUILTINS or not is_fixed(source, function, variable.name):
             continue
-        if not variable.uses or any(walk(variable.value, "call_expression")) or variable.type == "auto":
+        is_split = variable.is_integer and any(n.type in ("/", "%") for n in walk(variable.value))
+        if not variable.uses or any(walk(variable.value, "call_expression")) or variable.type == "auto" or is_split:
             continue
         if _is_index(source, variable, names) or _is_value(source, variable, names):
             uses = [(n.start_byte, n.end_byte, _text(source, variable, n)) for n in variable.uses]
