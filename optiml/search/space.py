@@ -56,6 +56,7 @@ class RecordedSpace:
         self._questions = 0
         self._cost = 0.0
         self._history = History(root)
+        self._mended: dict[str, Edit | None] = {}
 
     @property
     def cost(self) -> float:
@@ -67,7 +68,15 @@ class RecordedSpace:
         return self._answer(at.key, lambda log, random: self._proposer.propose(self._context(at, log, failed), random))
 
     def repair(self, step: Step, result: Scored) -> Edit | None:
-        """Another edit in place of one that failed; None where the proposer has none, or the failure was deceit."""
+        """Another edit in place of one that failed; None where the proposer has none, or the failure was deceit.
+
+        A program that failed is mended once, whichever edits lead to it.
+        """
+        if result.key not in self._mended:
+            self._mended[result.key] = self._repair(step, result)
+        return self._mended[result.key]
+
+    def _repair(self, step: Step, result: Scored) -> Edit | None:
         proposer = self._proposer
         if not isinstance(proposer, Repairer) or result.verdict.is_ok or result.verdict.status in DECEITS:
             return None
