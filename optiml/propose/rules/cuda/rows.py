@@ -81,8 +81,10 @@ def rows_of(kernel: CudaKernel) -> Rows | None:
     block, nodes = kernel.unit.block(), statements(kernel.body)
     guard = next((i for i, n in enumerate(nodes) if not declared(kernel.source, n)), 0)
     found = [n for n in nodes[:guard] if (d := declared(kernel.source, n)) and d[1].replace(" ", "") == _INDEX]
+    condition = nodes[guard].child_by_field_name("condition") if nodes else None
     is_flat = block is not None and block[1:] == (1, 1) and not kernel.has("__syncthreads", "gridDim.x")
-    if not is_flat or len(found) != 1 or not _is_early_return(kernel, nodes[guard]):
+    is_whole = "threadIdx" not in kernel.source.names(condition)
+    if not is_flat or not is_whole or len(found) != 1 or not _is_early_return(kernel, nodes[guard]):
         return None
     loops, stores = list[RowLoop](), list[Node]()
     for node in nodes[guard + 1 :]:
@@ -107,7 +109,8 @@ def shared_among(rows: Rows, lane: str, threads: int, merge: Callable[[Reduction
     for row_loop in rows.loops:
         loop = row_loop.loop
         start = lane if loop.start == "0" else f"{loop.start} + {lane}"
-        header = f"for (int {loop.var} = {start}; {loop.var} < {loop.stop}; {loop.var} += {threads}) "
+        kind = rows.kernel.source.of(_type(loop.node))
+        header = f"for ({kind} {loop.var} = {start}; {loop.var} < {loop.stop}; {loop.var} += {threads}) "
         before = "".join(
             f"if ({lane} != 0) {r.name} = 0;\n    "
             for r in row_loop.reductions
@@ -117,6 +120,11 @@ def shared_among(rows: Rows, lane: str, threads: int, merge: Callable[[Reduction
         changes += [(loop.node.start_byte, loop.body.start_byte, before + header)]
         changes += [(loop.node.end_byte, loop.node.end_byte, after)] if after else []
     return changes
+
+
+def _type(loop: Node) -> Node | None:
+    start = loop.child_by_field_name("initializer")
+    return start.child_by_field_name("type") if start is not None else None
 
 
 def _is_early_return(kernel: CudaKernel, node: Node) -> bool:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from optiml.cuda_source import named, walk
+from optiml.cuda_source import above, named, walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.loops import declared, statements, written
 from optiml.propose.rules.rewrite import Rewrite
@@ -62,9 +62,12 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
 
 
 def _place(kernel: CudaKernel, outer: Node, call: Node) -> Node | None:
-    """What an atomicAdd whose result is not used adds to, if that is the same for all threads of a block."""
+    """What an atomicAdd of more than one thread adds to, if its result is not used and all have the same place."""
     arguments = named(call.children[1]) if kernel.source.of(call.children[0]) == "atomicAdd" else []
     if len(arguments) != 2 or call.parent is None or call.parent.type != "expression_statement":
+        return None
+    around = above(call, "if_statement")
+    if around is not None and "== 0" in kernel.source.of(around.child_by_field_name("condition")):
         return None
     names = kernel.source.names(arguments[0])
     inside = {d[0] for n in walk(outer, "declaration") if (d := declared(kernel.source, n))}

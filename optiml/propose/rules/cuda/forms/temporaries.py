@@ -35,7 +35,9 @@ def temporaries(source: Source, function: Node) -> list[tuple[int, int, str]]:
         is_split = variable.is_integer and any(n.type in ("/", "%") for n in walk(variable.value))
         if not variable.uses or any(walk(variable.value, "call_expression")) or variable.type == "auto" or is_split:
             continue
-        if _is_index(source, variable, names) or _is_value(source, variable, names):
+        is_fixed_value = are_fixed_around(source, function, variable.node, names - written(source, function))
+        is_index = are_fixed_around(source, function, variable.node, names) and _is_index(source, variable)
+        if is_index or (is_fixed_value and _is_value(source, variable, names)):
             uses = [(n.start_byte, n.end_byte, _text(source, variable, n)) for n in variable.uses]
             return [(variable.node.start_byte, variable.node.end_byte, ""), *uses]
     return []
@@ -46,15 +48,10 @@ def _text(source: Source, variable: Variable, use: Node) -> str:
     return source.of(variable.value) if is_whole else in_parentheses(source, variable.value)
 
 
-def _is_index(source: Source, variable: Variable, names: frozenset[str]) -> bool:
-    """An integer of names that do not change while it lives, and used in subscripts alone."""
+def _is_index(source: Source, variable: Variable) -> bool:
+    """An integer that loads nothing, and is used in subscripts alone."""
     is_used = all(map(_is_in_subscript, variable.uses))
-    return (
-        variable.is_integer
-        and is_used
-        and is_simple(source, variable.value)
-        and are_fixed_around(source, variable.node, names)
-    )
+    return variable.is_integer and is_used and is_simple(source, variable.value)
 
 
 def _is_in_subscript(use: Node) -> bool:

@@ -75,10 +75,11 @@ def is_fixed(source: Source, function: Node, name: str) -> bool:
     return name not in assigned(source, function) and not any(True for _ in taken)
 
 
-def are_fixed_around(source: Source, node: Node, names: frozenset[str]) -> bool:
-    """Whether no statement of the block that a declaration stands in changes one of the names."""
+def are_fixed_around(source: Source, function: Node, node: Node, names: frozenset[str]) -> bool:
+    """Whether in the block that a declaration stands in no statement changes a name, and none means two things."""
     block = above(node, "compound_statement")
-    return block is not None and not names & assigned(source, block)
+    counts = Counter(_declared_names(source, function))
+    return block is not None and not names & assigned(source, block) and all(counts[name] <= 1 for name in names)
 
 
 def assigned(source: Source, node: Node) -> frozenset[str]:

@@ -39,7 +39,7 @@ def _is_counted(source: Source, node: Node, body: Node, variable: Variable) -> b
 
 def _changes(source: Source, node: Node, test: Node, last: Node, variable: Variable) -> list[tuple[int, int, str]]:
     update = source.of(expression(last))
-    start = f"for (int {variable.name} = {source.of(variable.value)}; {source.of(test)}; {update}) "
+    start = f"for ({variable.type} {variable.name} = {source.of(variable.value)}; {source.of(test)}; {update}) "
     body = node.child_by_field_name("body")
     assert body is not None, "asked before"
     return [
