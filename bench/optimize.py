@@ -55,7 +55,8 @@ SUBJECTS = (
         ("reduction:add_on_load", "reduction:last_warp", "reduction:unrolled", "reduction:many", "reduction:shuffle"),
     ),
     Subject("softmax, three passes", "softmax_cuda/naive", 2.0, ("softmax_cuda", "softmax_cuda:warp")),
-    Subject("softmax, two passes", "softmax_cuda", 2.0, ("softmax_cuda:warp", "softmax_cuda:fast_math")),
+    # What it reads and writes once takes two thirds of its time already.
+    Subject("softmax, two passes", "softmax_cuda", 1.0, ("softmax_cuda:warp", "softmax_cuda:fast_math")),
     Subject("layer norm", "layer_norm_cuda/naive", 2.0, ("layer_norm_cuda",)),
     Subject("stencil", "stencil:naive", 1.0, ("stencil",)),
     Subject("attention", "attention_forward/untuned", 1.0, ("attention_forward",)),
