@@ -4,9 +4,10 @@
 
 Each search is kept in FOLDER as a run (`optiml report` reads it), and every verdict is shared by all of them, so that
 the comparison costs as many evaluations as there are different programs. It can be stopped at any moment and goes on
-where it was; a folder holds what one version of the code found. Reported are speed-ups of verified winners over all
-report sizes, modelled, their geometric means by strategy with bootstrap intervals of 95 % over tasks and seeds, the
-ratio of one strategy to each other one paired by task and seed, and the best so far after so many evaluations.
+where it was; a folder holds what one version of the code found. Reported are speed-ups of the fastest program that
+passed, modelled at the first report size, which is not examined again as a winner of `optiml optimize` is; their
+geometric means by strategy with bootstrap intervals of 95 % over tasks and seeds; the ratio of one strategy to each
+other one, paired by task and seed; and the best so far after so many evaluations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,7 +27,7 @@ from rich.table import Table
 from bench.search_statistics import Cell, Duel, Estimate, complete, duel, estimate, speedups
 from bench.search_verdicts import SharedVerdicts
 from ir.task import load_task
-from optiml.api import Settings, optimize, resume
+from optiml.api import Settings, search
 from optiml.evaluate.pool import Pool
 from optiml.report.curve import best_so_far, points
 from optiml.search.budget import Budget
@@ -112,7 +114,7 @@ def searched(options: Options) -> Iterator[Cell]:
     for name in options.tasks:
         path, _ = TASKS[name]
         language = load_task(ROOT / "kernels" / f"{path}.toml").language
-        evaluator = SharedVerdicts(Pool(options.workers, language), options.folder / "verdicts")
+        evaluator = SharedVerdicts(partial(Pool, options.workers, language), options.folder / "verdicts")
         try:
             for seed in range(options.seeds):
                 for strategy in options.strategies:
@@ -124,22 +126,17 @@ def searched(options: Options) -> Iterator[Cell]:
 def _run(name: str, strategy: str, seed: int, options: Options, evaluator: SharedVerdicts) -> Reading:
     task, variant = TASKS[name]
     path = options.folder / f"{name}.{options.target}.{options.budget}.{strategy}.{seed}.optiml"
-    if path.exists():
-        if not read_run(path).is_finished:
-            resume(path, evaluator=evaluator)
-        return read_run(path)
     settings = Settings(
         task=str(ROOT / "kernels" / f"{task}.toml"), variant=variant, target=options.target, strategy=strategy,
         seed=seed, budget=Budget(options.budget),
     )  # fmt: skip
-    optimize(settings, path, evaluator=evaluator)
+    search(settings, path, evaluator)
     return read_run(path)
 
 
 def cell_of(reading: Reading, task: str, strategy: str, seed: int) -> Cell:
-    """What a finished run came to."""
-    found = reading.comparison(reading.best) if reading.best else None
-    return Cell(task, strategy, seed, found.speedup if found else 1.0, best_so_far(points(reading)))
+    """What a search came to."""
+    return Cell(task, strategy, seed, best_so_far(points(reading)))
 
 
 def tables(cells: Sequence[Cell], options: Options, code: str) -> Iterator[Table | str]:
@@ -158,7 +155,9 @@ def tables(cells: Sequence[Cell], options: Options, code: str) -> Iterator[Table
 
 
 def _by_task(cells: Sequence[Cell], options: Options) -> Table:
-    table = Table("task", "seeds", *options.strategies, title="speed-up of the winner: geometric mean (least to most)")
+    table = Table(
+        "task", "seeds", *options.strategies, title="speed-up of the best program: geometric mean (least to most)"
+    )
     for task in dict.fromkeys(c.task for c in cells):
         values = [speedups(cells, s)[task] for s in options.strategies]
         told = (f"{estimate({task: v}).value:.2f} ({min(v):.2f} to {max(v):.2f})" for v in values)
@@ -211,7 +210,7 @@ def document(cells: Sequence[Cell], options: Options, code: str) -> dict[str, ob
         "kind": "modelled",
         "target": options.target,
         "budget": options.budget,
-        "cells": [asdict(c) for c in cells],
+        "cells": [{**asdict(c), "speedup": c.speedup} for c in cells],
         "mean": {s: asdict(estimate(speedups(whole, s))) for s in known},
         "paired": {f"{first} over {s}": asdict(d) for s, d in duels.items()},
         "curve": {

@@ -17,14 +17,17 @@ _TIE = 0.02
 
 @dataclass(frozen=True)
 class Cell:
-    """One search. speedup: of its verified winner over all report sizes, 1 without a winner. curve: best so far after
-    each evaluation at the first report size, that of none first."""
+    """One search. curve: the best speed-up after each evaluation, that of none, which is 1, first."""
 
     task: str
     strategy: str
     seed: int
-    speedup: float
     curve: tuple[float, ...]
+
+    @property
+    def speedup(self) -> float:
+        """The best of all."""
+        return self.curve[-1]
 
     def after(self, evaluations: int) -> float:
         """The best after so many; a search that ended before stays where it was."""

@@ -1,9 +1,8 @@
 """Verdicts on disk that many searches share: what a program came to for a job is found out once.
 
 The key leaves out the seed of the inputs, so that searches with different seeds share verdicts: a program is verified
-with one set of inputs in the whole comparison, and where a task has one report size, a winner is not examined with
-fresh ones. What is compared is strategies, not verification. Verdicts on timeouts are shared like the others: every
-strategy meets the same program with the same fate.
+with one set of inputs in the whole comparison. What is compared is strategies, not verification. Verdicts on timeouts
+are shared like the others: every strategy meets the same program with the same fate.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from optiml.evaluate.job import Job, job_document
@@ -23,11 +22,12 @@ _LEFT_OUT = ("seed", "memo", "artifacts", "artifact_at", "candidate")
 
 
 class SharedVerdicts:
-    """An evaluator that asks another one only for what the folder does not have."""
+    """An evaluator that asks another one, made when it is needed, only for what the folder does not have."""
 
-    def __init__(self, evaluator: Evaluator, folder: Path) -> None:
+    def __init__(self, make: Callable[[], Evaluator], folder: Path) -> None:
         self.asked = self.evaluated = 0
-        self._evaluator, self._folder = evaluator, folder
+        self._make, self._folder = make, folder
+        self._evaluator: Evaluator | None = None
         self._jobs: dict[int, tuple[Path, int | None]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -35,7 +35,7 @@ class SharedVerdicts:
         """Begin, unless the verdict is known."""
         self.asked += 1
         file = self._folder / digest(job)
-        under_way = None if file.exists() else self._evaluator.submit(job)
+        under_way = None if file.exists() else self._asked().submit(job)
         self.evaluated += under_way is not None
         self._jobs[self.asked] = (file, under_way)
         return self.asked
@@ -45,7 +45,7 @@ class SharedVerdicts:
         file, under_way = self._jobs.pop(number)
         if under_way is None:
             return verdict_of(json.loads(file.read_text()))
-        verdict = self._evaluator.wait(under_way)
+        verdict = self._asked().wait(under_way)
         beside = file.with_suffix(f".{os.getpid()}")
         beside.write_text(json.dumps(document_of(verdict)))
         beside.replace(file)
@@ -53,7 +53,12 @@ class SharedVerdicts:
 
     def close(self) -> None:
         """Stop what is under way."""
-        self._evaluator.close()
+        if self._evaluator is not None:
+            self._evaluator.close()
+
+    def _asked(self) -> Evaluator:
+        self._evaluator = self._evaluator or self._make()
+        return self._evaluator
 
 
 def digest(job: Job) -> str:

@@ -113,6 +113,21 @@ def optimize(
     fails its own task.
     """
     ground = _ground(_anywhere(settings))
+    with _begun(ground, path, watcher) as store:
+        return _run(ground, store, watcher, workers, evaluator)
+
+
+def search(settings: Settings, path: Path, evaluator: Evaluator) -> Searched:
+    """The search alone, without a winner that was examined again: what a comparison of strategies needs.
+
+    It begins a run at `path`, or goes on with the one that is there. Raises UserError as `optimize` does.
+    """
+    ground = _ground(_anywhere(settings))
+    with Store.open(path) if path.exists() else _begun(ground, path, Watcher()) as store:
+        return _Run(ground, store, Watcher(), evaluator).search()[1]
+
+
+def _begun(ground: _Ground, path: Path, watcher: Watcher) -> Store:
     make_ready(ground.proposer)
     facts = {
         "settings": asdict(ground.settings),
@@ -121,8 +136,7 @@ def optimize(
         "environment": _environment(),
         "memory": _offered(ground, watcher),
     }
-    with Store.create(path, facts) as store:
-        return _run(ground, store, watcher, workers, evaluator)
+    return Store.create(path, facts)
 
 
 def resume(
@@ -190,6 +204,15 @@ class _Run:
 
     def result(self) -> Result:
         """Baseline, search, finalists."""
+        baseline, searched, metrics = self.search()
+        final = self._final(baseline, searched, metrics)
+        winner = final.winner
+        self.store.state({"winner": winner.scored.key if winner else None, "ended": searched.ended})
+        self._remember(searched)
+        return Result(self.ground.settings, self.store.path, searched, final)
+
+    def search(self) -> tuple[Scored, Searched, Metrics]:
+        """The baseline, all that was told of the search, and the baseline's metrics."""
         settings = self.ground.settings
         self.watcher.stage("evaluating the baseline")
         baseline, metrics = self._baseline()
@@ -204,12 +227,7 @@ class _Run:
             self.watcher.step(told, metrics)
 
         driver = Driver(strategy, judge, metrics, settings.budget, self.store, settings.width, space, step)
-        searched = driver.run()
-        final = self._final(baseline, searched, metrics)
-        winner = final.winner
-        self.store.state({"winner": winner.scored.key if winner else None, "ended": searched.ended})
-        self._remember(searched)
-        return Result(settings, self.store.path, searched, final)
+        return baseline, driver.run(), metrics
 
     def _remember(self, searched: Searched) -> None:
         ground = self.ground

@@ -15,14 +15,14 @@ from bench.search_statistics import Cell, complete, duel, estimate, speedups
 from bench.search_verdicts import SharedVerdicts, digest
 from optiml.store.reading import read_run
 from tests.optiml.landscape import BASE_JOB, Formula, bowl, program, search
-from tests.optiml.report.test_report import finished
+from tests.optiml.report.test_report import begun
 
 OPTIONS = Options(("a", "b"), ("mcts", "random"), 2, 8, "a100", None, Path("none"))
 
 
 def cells(task: str = "a", **by_strategy: list[float]) -> list[Cell]:
     return [
-        Cell(task, strategy, seed, speedup, (1.0, speedup))
+        Cell(task, strategy, seed, (1.0, speedup))
         for strategy, values in by_strategy.items()
         for seed, speedup in enumerate(values)
     ]
@@ -31,7 +31,7 @@ def cells(task: str = "a", **by_strategy: list[float]) -> list[Cell]:
 def test_a_program_is_evaluated_once_whatever_the_seed(tmp_path: Path) -> None:
     inner = Formula()
     for seed in range(3):
-        shared = SharedVerdicts(inner, tmp_path)
+        shared = SharedVerdicts(lambda: inner, tmp_path)
         job = BASE_JOB.of(program(2, 1), seed)
         assert shared.wait(shared.submit(job)) == bowl((2, 1))
         assert (shared.asked, shared.evaluated) == (1, int(seed == 0))
@@ -51,7 +51,7 @@ def test_another_question_has_another_name(change: dict[str, Any]) -> None:
 def test_a_search_over_shared_verdicts_is_the_same_search(tmp_path: Path) -> None:
     traces = []
     for name in ("one", "two"):
-        shared = SharedVerdicts(Formula(), tmp_path / "verdicts")
+        shared = SharedVerdicts(Formula, tmp_path / "verdicts")
         found = search(tmp_path / name, "mcts", 0, evaluator=shared)  # type: ignore[arg-type]
         traces.append([(t.result.key, t.result.reward) for t in found.told])
         assert shared.evaluated == (shared.asked if name == "one" else 0)
@@ -59,7 +59,7 @@ def test_a_search_over_shared_verdicts_is_the_same_search(tmp_path: Path) -> Non
 
 
 def test_a_run_becomes_a_cell(tmp_path: Path) -> None:
-    cell = cell_of(read_run(finished(tmp_path / "r.optiml")), "bowl", "mcts", 3)
+    cell = cell_of(read_run(begun(tmp_path / "r.optiml")), "bowl", "mcts", 3)
     assert cell.speedup == pytest.approx(19.0) and cell.curve[0] == 1.0 and cell.curve[-1] == pytest.approx(19.0)
     assert cell.after(0) == 1.0 and cell.after(10_000) == cell.curve[-1]
 
@@ -76,7 +76,7 @@ def test_the_interval_covers_what_it_should() -> None:
         found = estimate(values)
         assert found.low <= found.value <= found.high
         covered += found.low <= exp(0.5) <= found.high
-    assert 32 <= covered
+    assert covered >= 32
 
 
 def test_a_duel_pairs_the_same_task_and_seed() -> None:
