@@ -93,6 +93,13 @@ class SmParameters:
         return round(self.rate("l2_latency_cycles") - self.rate("ptx_l1_latency_cycles"))
 
     @property
+    def far_extra_cycles(self) -> int:
+        """Latency of a hit in a far partition of the L2 beyond one in the near; 0 where there are no partitions."""
+        if "l2_far_latency_cycles" not in self.machine.rates:
+            return 0
+        return round(self.rate("l2_far_latency_cycles") - self.rate("l2_latency_cycles"))
+
+    @property
     def dram_extra_cycles(self) -> int:
         """Latency of an L2 miss beyond a hit."""
         return round(self.rate("dram_latency_cycles") - self.rate("l2_latency_cycles"))

@@ -16,13 +16,17 @@ _LEAST_L1_BYTES = 16384
 
 @dataclass(frozen=True)
 class CacheSizes:
-    """Bytes of one SM's L1 beside the shared memory of its CTAs, bytes of the L2, SMs, and CTAs that run at once."""
+    """Bytes of one SM's L1 beside the shared memory of its CTAs, bytes of the L2, SMs, and CTAs that run at once.
+
+    l2_partitions: parts of the L2, each of which keeps what the SMs next to it read.
+    """
 
     machine: str
     l1_bytes: int
     l2_bytes: int
     sm_count: int
     wave_ctas: int
+    l2_partitions: int = 1
 
 
 def machine_for(architecture: int) -> Machine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,7 @@ class Caching:
     def _follow(self, wave: Lines, before: Sequence[Lines], part: float = 1.0) -> Reuse:
         followed = float(COUNT[wave.sectors].sum())
         every = self.sectors_per_cta * self.wave * self.size * part
-        sizes = CacheSizes(
-            self.sizes.machine, self.sizes.l1_bytes, int(self.sizes.l2_bytes * part), self.sizes.sm_count,
-            self.sizes.wave_ctas,
-        )  # fmt: skip
+        sizes = replace(self.sizes, l2_bytes=int(self.sizes.l2_bytes * part))
         return follow(wave, before, self.waves, every / max(followed, 1.0), sizes, len(self.opcodes))
 
     def _starts(self) -> list[int]:

@@ -77,8 +77,11 @@ class _Counting:
             memory,
             l1_hit_share=np.nan_to_num(reuse.l1_hits),
             l2_hit_share=np.nan_to_num(reuse.l2_hits),
+            l2_near_share=np.nan_to_num(reuse.near, nan=1.0),
             l2_sectors=memory.sectors * np.where(np.isnan(reuse.onward), 1.0, reuse.onward),
         )
+        # What no followed CTA did is taken to touch something new each time.
+        unique = np.nan_to_num(reuse.unique, nan=1.0)
         program, touchable = launch.loaded.program, launch.loaded.arena.used_bytes
         return KernelCounts(
             grid=geometry.grid,
@@ -92,7 +95,7 @@ class _Counting:
             dram_read_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.reads)),
             dram_write_bytes=SECTOR_BYTES * float(memory.l2_sectors @ np.nan_to_num(reuse.writes)),
             # Waves that touch what others than the last two have touched are counted again: not beyond all buffers.
-            unique_bytes=min(SECTOR_BYTES * float(memory.sectors @ np.nan_to_num(reuse.unique)), float(touchable)),
+            unique_bytes=min(SECTOR_BYTES * float(memory.sectors @ unique), float(touchable)),
             wave_ctas=sizes.wave_ctas,
             ran_ctas=self.units.ran,
             is_regular=found.is_regular,
@@ -164,7 +167,10 @@ class _Counting:
             for name, each in self._each(found, labels).items():
                 total[name] += each * executions
         nothing = np.zeros(instructions)
-        return MemoryCounts(**total, l1_hit_share=nothing, l2_hit_share=nothing, l2_sectors=total["sectors"].copy())
+        return MemoryCounts(
+            **total, l1_hit_share=nothing, l2_hit_share=nothing, l2_near_share=nothing,
+            l2_sectors=total["sectors"].copy(),
+        )  # fmt: skip
 
     @property
     def _in_order(self) -> bool:

@@ -43,7 +43,8 @@ class MemoryCounts:
     tags of the L1. global_wavefronts: passes of global accesses through the banks of the L1, which are those of shared
     memory. shared_requests, shared_wavefronts: the same of shared memory. bytes: that threads asked for, or that
     a bulk copy moved. copies: bulk copies. l1_hit_share: of the sectors that looked in the L1. l2_hit_share: of those
-    that went on to the L2. l2_sectors: sectors that reached the L2.
+    that went on to the L2; l2_near_share: of those found there, in the SM's own partition. l2_sectors: sectors that
+    reached the L2.
     """
 
     executions: Column
@@ -57,6 +58,7 @@ class MemoryCounts:
     copies: Column
     l1_hit_share: Column
     l2_hit_share: Column
+    l2_near_share: Column
     l2_sectors: Column
 
     def each(self, name: str, per: str = "executions") -> Column:

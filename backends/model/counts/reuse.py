@@ -3,6 +3,9 @@
 A wave in the middle of the grid goes through empty caches. What it then fetches may have been fetched by a wave before
 it: that is still in the L2 where all that the waves from then on have touched fits in it (the reuse distance of an
 access with period one wave is what one wave touches; Mattson et al., 1970). The first wave finds nothing.
+
+Where the L2 has partitions, each keeps what the SMs next to it read ("NVIDIA A100 Tensor Core GPU Architecture", 2020):
+what is found in it is near, what only another one has is far. SMs are taken to be next to them in turns.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class Reuse:
     """Shares by instruction, each (instructions,), nan where an instruction was not seen: of its sectors that look in
     the L1, those found there; of its sectors that go on, those found in the L2 (over all waves), those read from DRAM,
     and those written to DRAM; of its sectors, those that no earlier wave touched and no earlier access of this one.
-    onward: of all its sectors, those that go on to the L2.
+    onward: of all its sectors, those that go on to the L2. near: of those found in the L2, those of the SM's partition.
     """
 
     l1_hits: Column
@@ -38,6 +41,7 @@ class Reuse:
     reads: Column
     writes: Column
     unique: Column
+    near: Column
 
 
 def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, sizes: CacheSizes, width: int) -> Reuse:
@@ -46,9 +50,9 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     waves: of the grid. scale: sectors that one wave really touches over those that are followed here.
     """
     hits = np.zeros(len(wave.line), np.uint8)
-    near = np.flatnonzero(wave.uses_l1)
+    cached = np.flatnonzero(wave.uses_l1)
     l1 = Cache(sizes.l1_bytes, sizes.sm_count, allocates_writes=False)
-    hits[near] = l1.access(wave.line[near], wave.sectors[near], wave.kind[near] == STORE, wave.sm[near])
+    hits[cached] = l1.access(wave.line[cached], wave.sectors[cached], wave.kind[cached] == STORE, wave.sm[cached])
     onward = np.where(wave.kind == LOAD, wave.sectors & ~hits, wave.sectors).astype(np.uint8)
     l2 = Cache(sizes.l2_bytes, 1, allocates_writes=True)
     found = np.zeros(len(wave.line), np.uint8)
@@ -57,6 +61,7 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     missing = onward & ~found
     distinct = _Distinct.of(wave.line)
     kept, seen = _earlier(wave, distinct, before, scale, sizes.l2_bytes)
+    near = _near(wave, onward, found, before, scale, sizes)
     later = max(waves - 1.0, 0.0) / max(waves, 1.0)
     writes = wave.kind != LOAD
     first_write = np.where(writes, onward & ~_before(wave, distinct, writes), 0).astype(np.uint8)
@@ -77,7 +82,27 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
         reads=_share(total(reads) - later * total(reads & kept), sent_on),
         writes=_share(total(first_write) - later * total(first_write & kept), sent_on),
         unique=_share(total(fresh) - later * total(fresh & seen), every),
+        near=_share(total(found & near) + later * total(missing & kept & near), sent_on - fetched),
     )
+
+
+def _near(wave: Lines, onward: Array, found: Array, before: Sequence[Lines], scale: float, sizes: CacheSizes) -> Array:
+    """Of each access, the sectors that its SM's own partition of the L2 has, by this wave, or by the last one where
+    this one has not brought them (which are `found`)."""
+    if sizes.l2_partitions == 1:
+        return np.full(len(wave.line), (1 << SECTORS_PER_LINE) - 1, np.uint8)
+    part_bytes = sizes.l2_bytes // sizes.l2_partitions
+    own = wave.sm % sizes.l2_partitions
+    near = np.zeros(len(wave.line), np.uint8)
+    sent = np.flatnonzero(onward)
+    partitions = Cache(part_bytes, sizes.l2_partitions, allocates_writes=True)
+    near[sent] = partitions.access(wave.line[sent], onward[sent], wave.kind[sent] != LOAD, own[sent])
+    for partition in range(sizes.l2_partitions) if before else ():
+        mine = np.flatnonzero(own == partition)
+        last = before[0].where(np.flatnonzero(before[0].sm % sizes.l2_partitions == partition))
+        if float(COUNT[_Distinct.of(last.line).masks(last.sectors)].sum()) * scale * SECTOR_BYTES <= part_bytes:
+            near[mine] |= _touched(last, wave.line[mine]) & ~found[mine]
+    return near
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,4 +23,5 @@ def launch_sizes(launch: Launch, machine: Machine) -> CacheSizes:
     wanted = resident * (geometry.shared_bytes + RESERVED_SMEM_BYTES) if geometry.shared_bytes else 0
     carveout = next((kib << 10 for kib in _CARVEOUTS_KIB if kib << 10 >= wanted), wanted)
     l1_bytes = max(unified - carveout, _LEAST_L1_BYTES)
-    return CacheSizes(machine.name, l1_bytes, int(rate(machine, "l2_bytes")), sms, sms * resident)
+    partitions = int(machine.rates.get("l2_partitions", 1))
+    return CacheSizes(machine.name, l1_bytes, int(rate(machine, "l2_bytes")), sms, sms * resident, partitions)

@@ -8,7 +8,7 @@ caches' 64 groups are followed, as many as can be afforded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class Lines:
     kind: Array
     uses_l1: Array
     counts: Array
+
+    def where(self, chosen: Array) -> Lines:
+        """Some of the accesses."""
+        return Lines(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
 
 def groups_for(lines: float) -> int:

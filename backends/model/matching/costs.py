@@ -59,6 +59,7 @@ def _seen(access: MemoryAccess, indices: Sequence[int], memory: MemoryCounts) ->
         sectors=each("sectors"),
         l1_hit_share=share("l1_hit_share", "sectors"),
         l2_hit_share=share("l2_hit_share", "l2_sectors"),
+        l2_near_share=share("l2_near_share", "l2_sectors"),
         bytes=each("bytes"),
         lines=each("lines"),
         executed_share=min(each("requests") or each("shared_requests") or each("copies"), 1.0),

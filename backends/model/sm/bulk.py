@@ -6,6 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from backends.model.sm.costs import MemoryCost
+from backends.model.sm.memory import happens
 from backends.model.sm.program import Program, Record
 from backends.model.sm.state import Warp, signal
 from backends.model.sm.sync import arrive, next_use, takes_part
@@ -50,6 +51,8 @@ def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     if missed:
         sm.count("dram", missed)
         done = max(done, sm.dram.finish(now, missed) + record.latency) + sm.dram_extra
+    elif sm.far_extra and happens(record, "far_carry", 1.0 - cost.l2_near_share):
+        done += sm.far_extra
     if writes:
         warp.copies = max(warp.copies, done)
         sm.drained = max(sm.drained, done)

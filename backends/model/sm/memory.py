@@ -156,7 +156,7 @@ def shuffle(sm: Engine, warp: Warp, record: Record, now: int) -> None:
 def enter(sm: Engine, warp: Warp, record: Record, now: int, address_cycles: int) -> int | None:
     """Queue a request at the LSU; cycles that it waits there beyond an idle LSU, or None where no lane takes part."""
     request = record.details
-    if request is not None and request.share < 1.0 and not _happens(record, "part_carry", request.share):
+    if request is not None and request.share < 1.0 and not happens(record, "part_carry", request.share):
         signal(warp, record, now + record.war, now + record.war)
         return None
     sub = warp.sub
@@ -186,20 +186,22 @@ def _beyond_l1(sm: Engine, record: Record, request: Request, now: int, accepted:
     cost = record.cost
     assert cost is not None
     amount = request.sectors * SECTOR_BYTES
-    if not (writes or request.uncached or _happens(record, "l1_carry", 1.0 - cost.l1_hit_share)):
+    if not (writes or request.uncached or happens(record, "l1_carry", 1.0 - cost.l1_hit_share)):
         return 0
     sm.count("l2", amount)
     passed = (sm.l2_writes if writes else sm.l2).take(now, accepted, amount)
     if request.uncached:
         passed = sm.atomics.take(now, passed, request.lanes)
     extra = passed - accepted + sm.l2_extra
-    if _happens(record, "l2_carry", 1.0 - cost.l2_hit_share):
+    if happens(record, "l2_carry", 1.0 - cost.l2_hit_share):
         sm.count("dram", amount)
         extra += sm.dram.take(now, passed, amount) - passed + sm.dram_extra
+    elif sm.far_extra and happens(record, "far_carry", 1.0 - cost.l2_near_share):
+        extra += sm.far_extra
     return extra
 
 
-def _happens(record: Record, carry: str, share: float) -> bool:
+def happens(record: Record, carry: str, share: float) -> bool:
     """Whether this execution is one of the share of them to which something happens, spread evenly."""
     if share <= 0.0 or share == 1.0:
         return share > 0.0

@@ -51,6 +51,7 @@ class Record:
         "cost",
         "details",
         "even",
+        "far_carry",
         "hold",
         "index",
         "instruction",
@@ -99,7 +100,7 @@ class Record:
         self.shape: TensorShape | None = None
         self.details: Any = None
         # Parts of a request that were left over: costs are averages, requests are whole.
-        self.carry = self.part_carry = self.l1_carry = self.l2_carry = 0.0
+        self.carry = self.part_carry = self.l1_carry = self.l2_carry = self.far_carry = 0.0
         self.issues: float = 0
         self.stalls: list[float] = [0] * len(STALLS)
 

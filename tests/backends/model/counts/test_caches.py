@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backends.emulator.counters.sizes import CacheSizes
+from backends.emulator.counters.stream import LOAD
 from backends.model.counts import caching
 from backends.model.counts.result import KernelCounts
+from backends.model.counts.reuse import follow
+from backends.model.counts.wave import Lines
 from tests.backends.model.counts.launches import column, counted
 
 COPY = "(unsigned* out, unsigned* in) { int i = blockIdx.x * 256 + threadIdx.x; out[i] = in[i]; }"
@@ -66,6 +70,34 @@ def test_what_all_ctas_read_comes_from_dram_once() -> None:
     assert read
     assert min(read) > 0.999
     assert counts.dram_read_bytes == pytest.approx(1 << 20, rel=0.25)
+
+
+@pytest.mark.parametrize(("partitions", "near"), [(1, 1.0), (2, 2 / 3)])
+def test_near_is_what_sms_of_the_partition_have_read(partitions: int, near: float) -> None:
+    """One line read by SM 0, from DRAM; by SM 2, beside it; by SM 1, whose partition has it from then on, twice."""
+    ones = np.ones(4, np.int64)
+    lines = Lines(5 * ones, np.full(4, 15, np.uint8), np.array([0, 2, 1, 1]), 0 * ones, LOAD * ones, ones < 0, ones)
+    sizes = CacheSizes("small", 32768, 1 << 20, 4, 4, partitions)
+    found = follow(lines, [], 1.0, 1.0, sizes, 1)
+    assert found.l2_hits.tolist() == [0.75]
+    assert found.near.tolist() == pytest.approx([near])
+
+
+@pytest.mark.parametrize(("l2_bytes", "near"), [(1 << 20, 0.5), (2048, 0.0)])
+def test_what_a_partition_keeps_of_the_wave_before(l2_bytes: int, near: float) -> None:
+    """Of two lines that SM 0 has read in the wave before, one is read by SM 0 and one by SM 1."""
+
+    def wave(sms: list[int], line: list[int]) -> Lines:
+        ones = np.ones(len(sms), np.int64)
+        return Lines(
+            np.array(line), np.full(len(sms), 15, np.uint8), np.array(sms), 0 * ones, LOAD * ones, ones < 0, ones
+        )
+
+    # Of eight accesses one is followed, so that a wave touches 2 KiB: all of the small L2, more than a partition.
+    sizes = CacheSizes("small", 32768, l2_bytes, 4, 4, 2)
+    found = follow(wave([0, 1], [1, 2]), [wave([0, 0], [1, 2])], 1e9, 8.0, sizes, 1)
+    assert found.l2_hits.tolist() == pytest.approx([1.0])
+    assert found.near.tolist() == pytest.approx([near])
 
 
 def _shares(counts: KernelCounts) -> np.ndarray:

@@ -88,6 +88,19 @@ def test_latency_of_each_level(l1: float, l2: float, latency: int) -> None:
     assert result.stalls["long_scoreboard"][1] == latency - 2
 
 
+@pytest.mark.parametrize(("machine", "near", "far"), [("a100", 1.0, 0), ("a100", 0.0, 194), ("b200", 0.0, 0)])
+def test_far_partitions_answer_later(machine: str, near: float, far: int) -> None:
+    """400 against 206 cycles on A100; a machine whose file names no partitions has none."""
+
+    def cycles(l2_near_share: float) -> int:
+        cost = {0: MemoryCost("global", "load", 4, sectors=4, l2_near_share=l2_near_share)}
+        code = "[W0:S2] LDG.E R2, [R2.64]\n[WAIT0] IADD3 R4, R2, R3, RZ"
+        [found] = issue_cycles(run(code, machine=machine, costs=cost), 1)
+        return found
+
+    assert cycles(near) - cycles(1.0) == far
+
+
 def stream(warps: int, machine: str, l2: float, loads: int = 4) -> float:
     """Bytes in a cycle of warps that each keep so many 512-byte loads in flight."""
     code = "\n".join(f"[W{i}:S2] LDG.E.128 R{8 + 4 * i}, [R2.64]" for i in range(loads))
