@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class Settings:
     seed: of the scheduler's and the agents' choices. completion: `early`, `late` or `random`, when asynchronous
     copies and multiplications happen. engine: `numpy`, `native`, or `auto` (native where it can be had and no checker
     watches; the clock decides when it takes over, so only the other two always interleave a racy kernel in the same
-    way). instruction_budget: warp-instructions; time_limit_s: wall clock. checks: names of checkers that watch, of
+    way). instruction_budget: warp-instructions; cost_limit_s: nominal, see `Scheduler.cost_s`; time_limit_s: wall
+    clock. checks: names of checkers that watch, of
     `backends.device.CHECKS`. counters: whether the launch gives a profile; counted_ctas: how many CTAs at most, but one
     batch at least, NumPy then follows access by access; machine: whose caches they go through, "" for the first known
     of the kernel's architecture.
@@ -64,6 +66,7 @@ class Settings:
     completion: str = "late"
     engine: str = "auto"
     instruction_budget: int = 1 << 40
+    cost_limit_s: float = inf
     time_limit_s: float = 600.0
     checks: frozenset[str] = frozenset()
     counters: bool = False

@@ -115,7 +115,7 @@ def run_launch(
     arena.bytes(kernel.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     order = geometry.cluster_order()
     size = len(order) if cooperative else _batch_ctas(geometry, lanes)
-    instructions, started_s = 0, time.monotonic()
+    instructions, cost_s, started_s = 0, 0.0, time.monotonic()
     engines, following = kernel.engines, following or Following()
     with (
         np.errstate(all="ignore"),
@@ -133,10 +133,10 @@ def run_launch(
             batch.observer = following.observe(batch, counted)
             batch.externals.output = output
             batch.kernel_addresses, batch.parameters_address = kernel.addresses, kernel.parameters.address
-            batch.scheduler.go_on(instructions, started_s)
+            batch.scheduler.go_on(instructions, started_s, cost_s)
             batch.start()
             batch.scheduler.run(blocks, engines.reconsider if settings.engine == "auto" and not watched else None)
-            instructions = batch.scheduler.executed
+            instructions, cost_s = batch.scheduler.executed, batch.scheduler.cost_s
             following.end(batch, counted)
     return Work(-(-len(order) // size), len(order), instructions)
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 # Always taking the lowest block starves threads for which a spinning one waits; this often another is taken.
 _FAIRNESS_PERIOD = 32
 _CLOCK_PERIOD = 256
+# Nominal seconds of a step and of an instruction of a warp, with NumPy and natively: about what they take on a core of
+# some 3 GHz. They are the unit of limits that must not depend on how busy the machine is.
+STEP_S = 2e-5
+WARP_INSTRUCTION_S = 8e-8
+NATIVE_INSTRUCTION_S = 1e-8
 _RECONSIDER_S = 0.05
 
 
@@ -44,11 +49,14 @@ class Scheduler:
         self.warp_counts: NDArray[np.int32] | None = None
         self._steps = 0
         self._turns = 0
+        self._earlier_instructions = 0
+        self._earlier_cost_s = 0.0
         self._deadline_s = time.monotonic() + batch.settings.time_limit_s
 
-    def go_on(self, executed: int, started_s: float) -> None:
-        """Count from what earlier batches of the launch have used: warp instructions, and time since `started_s`."""
-        self.warp_instructions = executed
+    def go_on(self, executed: int, started_s: float, cost_s: float = 0.0) -> None:
+        """Count from what earlier batches of the launch have used: warp instructions, time since `started_s`, cost."""
+        self.warp_instructions = self._earlier_instructions = executed
+        self._earlier_cost_s = cost_s
         self._deadline_s = started_s + self.batch.settings.time_limit_s
 
     def push(self, front: Front) -> None:
@@ -75,6 +83,13 @@ class Scheduler:
     def executed(self) -> int:
         """Warp instructions of the launch so far."""
         return self.warp_instructions + self.native_instructions
+
+    @property
+    def cost_s(self) -> float:
+        """Nominal seconds of the launch so far; the same everywhere unless the native engine takes over by itself."""
+        own = self.warp_instructions - self._earlier_instructions
+        computed_s = own * WARP_INSTRUCTION_S + self.native_instructions * NATIVE_INSTRUCTION_S
+        return self._earlier_cost_s + self._steps * STEP_S + computed_s
 
     def run(self, blocks: tuple[AnyBlock, ...], reconsider: Reconsider | None = None) -> None:
         """Run until every thread has ended; raises LaunchFault for a deadlock or a spent budget.
@@ -141,8 +156,16 @@ class Scheduler:
         if self.executed > self.batch.settings.instruction_budget:
             what = f"more than {self.batch.settings.instruction_budget} warp instructions"
             raise self._spent("budget-spent", front, what)
-        if self._steps % _CLOCK_PERIOD == 0 and time.monotonic() > self._deadline_s:
-            raise self._spent("time-limit", front, f"more than {self.batch.settings.time_limit_s:g} s")
+        # The first step of a batch is one of them: a launch may be many short ones.
+        if self._steps % _CLOCK_PERIOD == 1:
+            self._check_time(front)
+
+    def _check_time(self, front: Front) -> None:
+        settings = self.batch.settings
+        if self.cost_s > settings.cost_limit_s:
+            raise self._spent("budget-spent", front, f"more than {settings.cost_limit_s:g} s of an idle machine")
+        if time.monotonic() > self._deadline_s:
+            raise self._spent("time-limit", front, f"more than {settings.time_limit_s:g} s")
 
     def count(self, front: Front, times: int = 1) -> None:
         """The block of `front` was executed; with `times` -1 it was not after all."""

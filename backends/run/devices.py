@@ -26,6 +26,7 @@ class DeviceOptions:
     engine: str = "auto"
     seed: int = 0
     instruction_budget: int = 1 << 40
+    cost_limit_s: float = float("inf")
     time_limit_s: float = 600.0
     counters: bool = False
 
@@ -46,6 +47,7 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
         completion=options.completion,
         engine=options.engine,
         instruction_budget=options.instruction_budget,
+        cost_limit_s=options.cost_limit_s,
         time_limit_s=options.time_limit_s,
         checks=frozenset(chosen_checks(options.checks)),
         **profile,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cache
+from math import inf
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -19,15 +20,16 @@ from backends.model.asynchronous.watch import Watch
 from backends.model.counts.launch import Launch
 from ir.diagnostics import Diagnostic, UserError
 
-# A tile of a large product takes some 100 thousand warp instructions, and some seconds.
-TIME_LIMIT_S = 10.0
+# A tile of a large product takes some 100 thousand warp instructions. A nominal second takes some twenty when watched.
+COST_LIMIT_S = 1.0
 INSTRUCTION_BUDGET = 2_000_000
 # Rules under which what was seen so far is all that can be seen: the budget is spent, or other CTAs are waited for.
 _CUT_OFF = ("time-limit", "budget-spent", "deadlock")
 
 
-def observe(launch: Launch, cta: int = 0, time_limit_s: float = TIME_LIMIT_S) -> Observed:
-    """Run the CTA with this linear index, with its cluster and no other CTA, until it ends or the budget is spent.
+def observe(launch: Launch, cta: int = 0, cost_limit_s: float = COST_LIMIT_S) -> Observed:
+    """Run the CTA with this linear index, with its cluster and no other CTA, until it ends or the budget is spent:
+    warp instructions and nominal seconds, so that what is seen depends on no clock.
 
     Asynchronous operations complete when they are issued. Raises UserError where the CTA does something that stops it.
     """
@@ -37,7 +39,7 @@ def observe(launch: Launch, cta: int = 0, time_limit_s: float = TIME_LIMIT_S) ->
     place = int(np.flatnonzero(order == cta)[0])
     ctas = order[place - place % size :][:size].tolist()
     launch.restore()
-    watch, stopped = _run(launch, ctas, place % size, time_limit_s)
+    watch, stopped = _run(launch, ctas, place % size, cost_limit_s)
     shapes = {site: tuple(sorted(found, key=lambda s: (s.m, s.n))) for site, found in watch.shapes.items()}
     joined = {site: frozenset(warps) for site, warps in watch.joined.items()}
     late = tuple(i for block in sorted(watch.ways.late()) for i in program.blocks[block])
@@ -45,12 +47,16 @@ def observe(launch: Launch, cta: int = 0, time_limit_s: float = TIME_LIMIT_S) ->
     return Observed(sites, acts, completed, watch.executions, watch.touching, joined, late, shapes, remote, stopped)
 
 
-def _run(launch: Launch, ctas: list[int], rank: int, time_limit_s: float) -> tuple[Watch, str]:
+def _run(launch: Launch, ctas: list[int], rank: int, cost_limit_s: float) -> tuple[Watch, str]:
     loaded, parameters = launch.loaded, launch.parameters
     loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
     blocks: tuple[Block, ...] = translate(loaded.program, loaded.addresses)
     settings = Settings(
-        completion="early", engine="numpy", time_limit_s=time_limit_s, instruction_budget=INSTRUCTION_BUDGET
+        completion="early",
+        engine="numpy",
+        cost_limit_s=cost_limit_s,
+        time_limit_s=inf,
+        instruction_budget=INSTRUCTION_BUDGET,
     )
     with (
         np.errstate(all="ignore"),

@@ -26,7 +26,8 @@ from ir.task import Sizes, Task
 Array = NDArray[np.float64]
 # Seconds for running more CTAs than the rule needs, so that nothing has to be inferred.
 EVERY_CTA_S = 1.0
-TIME_LIMIT_S = 240.0
+# Nominal seconds in all.
+COST_LIMIT_S = 240.0
 # Classes whose accesses are measured by themselves; those of all others together.
 MEASURED_CLASSES = 6
 _MEMBERS = 4
@@ -46,7 +47,7 @@ def count_task(compiled: Compiled, task: Task, sizes: Sizes, machine: Machine, s
 def count(launch: Launch, machine: Machine, seed: int = 0, loading_s: float = 0.0) -> KernelCounts:
     """Counts of a launch on a machine, of which the caches matter.
 
-    Raises UserError for a launch that faults, and `time-limit` for one whose CTAs all wait for each other and that is
+    Raises UserError for a launch that faults, and `budget-spent` for one whose CTAs all wait for each other and that is
     too large to be run.
     """
     return _Counting(launch, machine, seed).counts(loading_s)
@@ -59,7 +60,7 @@ class _Counting:
     seed: int
 
     def __post_init__(self) -> None:
-        self.units = Units(self.launch, TIME_LIMIT_S)
+        self.units = Units(self.launch, COST_LIMIT_S)
         self.random = np.random.default_rng(self.seed)
 
     def counts(self, loading_s: float) -> KernelCounts:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.geometry import Geometry
 from backends.emulator.launch import load_variables, workspace_of_grid
 from backends.emulator.program import Program, build_program
+from backends.emulator.schedule import STEP_S, WARP_INSTRUCTION_S
 from backends.emulator.translate.table import ends_block
 from backends.model.counts.blocks import Plan, SlicedBlocks
 from backends.model.counts.slicing import Slice, slice_program
@@ -66,11 +68,6 @@ def load_slice(ptx: str, entry: str, file: str = "<ptx>") -> LoadedSlice:
     return LoadedSlice(program, slice_program(program), arena, parameters, {**variables, **places})
 
 
-# A step of the scheduler and an instruction of a warp on a core of some 3 GHz: about right for most sliced kernels.
-STEP_S = 2e-5
-WARP_INSTRUCTION_S = 8e-8
-
-
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
@@ -91,17 +88,17 @@ class Execution:
 
 def run_ctas(
     loaded: LoadedSlice, geometry: Geometry, parameters: bytes, numbers: Sequence[int], plan: Plan | None = None,
-    time_limit_s: float = 600.0, streamed: bool = False, cooperative: bool = False,
+    cost_limit_s: float = 600.0, streamed: bool = False, cooperative: bool = False,
     instruction_budget: int | None = None,
 ) -> Execution:  # fmt: skip
     """Run these CTAs of the grid together, whole clusters in rank order; without a plan nothing is watched.
 
     streamed: accesses to shared memory are not watched. cooperative: the CTAs are all of the grid. Raises LaunchFault
-    when the CTAs do something that stops them, or take longer than the limits.
+    when the CTAs do something that stops them, or need more than the limits,
+    of which none is a clock's.
     """
-    started_s = time.monotonic()
     loaded.arena.bytes(loaded.parameters.address, len(parameters))[:] = np.frombuffer(parameters, np.uint8)
-    settings = Settings(completion="early", engine="numpy", time_limit_s=time_limit_s)
+    settings = Settings(completion="early", engine="numpy", cost_limit_s=cost_limit_s, time_limit_s=inf)
     if instruction_budget is not None:
         settings = replace(settings, instruction_budget=instruction_budget)
     with (
@@ -117,7 +114,7 @@ def run_ctas(
         batch.kernel_addresses, batch.parameters_address = loaded.addresses, loaded.parameters.address
         counts: Counts = np.zeros((len(loaded.program.blocks), batch.instances), np.int32)
         batch.scheduler.warp_counts = counts
-        batch.scheduler.go_on(0, started_s)
+        batch.scheduler.go_on(0, time.monotonic())
         batch.start()
         batch.scheduler.run(loaded.blocks.light if plan is None else loaded.blocks.under(plan, streamed))
     by_cta = counts.reshape(len(counts), batch.warps_per_cta, batch.ctas).transpose(2, 1, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -27,10 +26,10 @@ class Units:
     """Runs units of a launch; `batches`: CTAs and nominal seconds of each batch that ran unwatched."""
 
     launch: Launch
-    time_limit_s: float
+    cost_limit_s: float
     ran: int = 0
     batches: list[tuple[int, float]] = field(default_factory=list)
-    started_s: float = field(default_factory=time.monotonic)
+    spent_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.order: NDArray[np.int64] = self.launch.geometry.cluster_order()
@@ -82,7 +81,6 @@ class Units:
 
     def _batch(self, units: Sequence[int], plan: Plan | None, streamed: bool) -> Counts:
         launch, ctas = self.launch, self.ctas_of(units).tolist()
-        left_s = self.time_limit_s - (time.monotonic() - self.started_s)
         try:
             found = run_ctas(
                 launch.loaded,
@@ -90,7 +88,7 @@ class Units:
                 launch.parameters,
                 ctas,
                 plan,
-                max(left_s, 1.0),
+                max(self.cost_limit_s - self.spent_s, 1.0),
                 streamed,
                 launch.cooperative,
             )
@@ -100,6 +98,7 @@ class Units:
             message = f"{finding.message} (counting {len(ctas)} of the CTAs)"
             raise UserError(Diagnostic(finding.rule, message, place)) from error
         self.ran += len(ctas)
+        self.spent_s += found.cost_s
         if plan is None:
             self.batches.append((len(ctas), found.cost_s))
         return found.counts.reshape(len(units), self.size, *found.counts.shape[1:])

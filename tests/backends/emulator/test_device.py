@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,16 @@ def test_settings_hold_for_later_launches() -> None:
     assert first.fault.rule == "budget-spent"
     device.settings = Settings()
     assert device.launch(loaded, ONE, [out]).is_clean
+
+
+def test_a_limit_of_nominal_seconds_counts_all_batches_and_no_clock() -> None:
+    many = LaunchConfig((4000, 1, 1), (256, 1, 1))
+    faults = []
+    for limit_s in (inf, 0.005):
+        device = Emulator(Settings(engine="numpy", cost_limit_s=limit_s))
+        faults.append(device.launch(device.load(PLAIN), many, [device.allocate(4)]).fault)
+    assert faults[0] is None
+    assert faults[1] is not None and faults[1].rule == "budget-spent" and "0.005 s" in faults[1].message
 
 
 def test_an_engine_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

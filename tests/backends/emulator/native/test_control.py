@@ -166,7 +166,12 @@ ENDLESS = kernel(f"{OUT} LOOP: add.u32 %r10, %r10, 1; bra LOOP; st.global.u32 [%
 
 
 @pytest.mark.parametrize(
-    ("settings", "rule"), [({"instruction_budget": 100_000}, "budget-spent"), ({"time_limit_s": 0.3}, "time-limit")]
+    ("settings", "rule"),
+    [
+        ({"instruction_budget": 100_000}, "budget-spent"),
+        ({"cost_limit_s": 0.02}, "budget-spent"),
+        ({"time_limit_s": 0.3}, "time-limit"),
+    ],
 )
 def test_endless_loops_end(settings: dict[str, float], rule: str) -> None:
     reference, native = both(ENDLESS, words(64), block=64, **settings)
