@@ -20,6 +20,9 @@ _FLAGS = (
     click.option("--price", default="", metavar="IN,OUT", help="USD per million tokens read and written."),
     click.option("--edits", type=click.IntRange(min=1), default=3, show_default=True, help="Asked of a model at once."),
     click.option("--answer-limit", "answer_s", type=click.FloatRange(min=0.1), metavar="S", help="For one answer."),
+    click.option(
+        "--answer-tokens", type=click.IntRange(min=1), default=16_000, show_default=True, help="Of an answer."
+    ),
     click.option("--no-diagnosis", is_flag=True, help="Do not ask a model for the bottleneck first."),
 )
 
@@ -43,6 +46,7 @@ def taken_options(flags: dict[str, Any]) -> ModelOptions:
         output_price=written,
         edits=flags.pop("edits"),
         answer_s=flags.pop("answer_s"),
+        output_tokens=flags.pop("answer_tokens"),
         diagnose=not flags.pop("no_diagnosis"),
     )
 
