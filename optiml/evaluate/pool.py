@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from ir.diagnostics import Diagnostic, ExitCode, Location, UserError
 from optiml.evaluate.compiling import artifacts_in
 from optiml.evaluate.job import Job, job_document
 from optiml.isolate.client import ZygoteClient
+from optiml.isolate.folders import OwnFolder
 from optiml.isolate.limits import ChildLimits
 from optiml.verdict import Status, Verdict, failed, verdict_of
 
@@ -48,7 +48,7 @@ class Pool:
         self._jobs: dict[int, tuple[int, Job]] = {}
         self._verdicts: dict[int, Verdict | UserError] = {}
         self._count = 0
-        self._memo = tempfile.TemporaryDirectory(prefix="optiml-memo-")
+        self._memo = OwnFolder()
 
     def submit(self, job: Job) -> int:
         """Queue a job."""

@@ -3,11 +3,12 @@
 Requests come as lines of JSON on stdin, `{"id": 1, "limits": {...}, "request": {...}}`; a reply is a line on stdout,
 in the order in which children end: `{"id": 1, "answer": {...}}`, or `{"id": 1, "died": {"how": ..., "said": ...}}`. A
 child is killed with its whole process group at its deadline, when its memory or its answer is too large, and when stdin
-ends.
+ends; it does not outlive the zygote, however that ends.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import selectors
@@ -25,6 +26,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from optiml.isolate.folders import OwnFolder
 from optiml.isolate.limits import ChildLimits, limit_this_process, resident_bytes
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -33,6 +35,8 @@ _SAID_BYTES = 4096
 _JOIN_S = 5.0
 # How often the memory of children is looked at.
 _LOOK_S = 0.1
+# PR_SET_PDEATHSIG of linux/prctl.h: the signal that a process gets when its parent ends.
+_SET_DEATH_SIGNAL = 1
 
 
 @dataclass
@@ -57,11 +61,20 @@ class Zygote:
         self._waiting: deque[dict[str, Any]] = deque()
         self._children: dict[int, _Child] = {}
         self._buffer = b""
+        self._folder = OwnFolder()
         self._selector = selectors.DefaultSelector()
         self._selector.register(requests, selectors.EVENT_READ)
 
     def run(self) -> None:
-        """Serve until stdin ends."""
+        """Serve until stdin ends; nothing of the children is left then."""
+        try:
+            self._serve()
+        finally:
+            for child in list(self._children.values()):
+                self._remove(child)
+            self._folder.cleanup()
+
+    def _serve(self) -> None:
         is_open = True
         while is_open:
             for key, _ in self._selector.select(self._patience_s()):
@@ -75,8 +88,6 @@ class Zygote:
                 self._end(child, f"needed more than {child.memory_bytes} bytes of memory")
             while self._waiting and len(self._children) < self._workers:
                 self._start(self._waiting.popleft())
-        for child in list(self._children.values()):
-            self._remove(child)
 
     def _patience_s(self) -> float | None:
         ends = [c.deadline_s for c in self._children.values()]
@@ -90,9 +101,9 @@ class Zygote:
 
     def _start(self, message: dict[str, Any]) -> None:
         receiver, sender = os.pipe()
-        folder = Path(tempfile.mkdtemp(prefix="optiml-"))
+        folder = Path(tempfile.mkdtemp(dir=self._folder.path))
         limits = ChildLimits(**message["limits"])
-        target = (self._handler, message["request"], limits, sender, folder)
+        target = (self._handler, message["request"], limits, sender, folder, os.getpid())
         process = get_context("fork").Process(target=_work, args=target)
         process.start()
         os.close(sender)
@@ -136,9 +147,12 @@ class Zygote:
             data = data[os.write(self._replies, data) :]
 
 
-def _work(handler: Handler, request: dict[str, Any], limits: ChildLimits, sender: int, folder: Path) -> None:
+def _work(
+    handler: Handler, request: dict[str, Any], limits: ChildLimits, sender: int, folder: Path, zygote: int
+) -> None:
     """In the child: a session of its own, limits, nothing of the zygote's but the pipe, then the work."""
     os.setsid()
+    _end_with(zygote)
     output = os.open(folder / "output", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, to in ((nothing, 0), (output, 1), (output, 2)):
@@ -151,6 +165,13 @@ def _work(handler: Handler, request: dict[str, Any], limits: ChildLimits, sender
     data = json.dumps(handler(request)).encode()
     with os.fdopen(channel, "wb") as pipe:
         pipe.write(data)
+
+
+def _end_with(parent: int) -> None:
+    """Let the system kill this process when its parent ends, also by SIGKILL."""
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _await_exit(process: Any) -> None:

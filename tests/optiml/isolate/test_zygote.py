@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from optiml.isolate import folders
 from optiml.isolate.client import ZygoteClient
 from optiml.isolate.limits import ChildLimits
 
+ROOT = Path(__file__).parents[3]
 HANDLER = "tests.optiml.isolate.hostile:answer"
 LIMITS = ChildLimits(wall_s=20.0, memory_bytes=256 << 20, answer_bytes=1 << 20)
 SHORT = ChildLimits(wall_s=1.0, memory_bytes=256 << 20, answer_bytes=1 << 20)
@@ -112,3 +118,70 @@ def test_a_closed_client_leaves_no_process() -> None:
     client.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_children_end_with_a_zygote_that_is_killed(client: ZygoteClient, tmp_path: Path) -> None:
+    client.submit({"do": "tell", "file": str(tmp_path / "pid")}, LIMITS)
+    child = int(_written(tmp_path / "pid"))
+    assert client._process is not None
+    os.kill(client._process.pid, signal.SIGKILL)
+    assert _ends(child)
+
+
+def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    code = (
+        "import time\nfrom optiml.isolate.client import ZygoteClient\nfrom optiml.isolate.limits import ChildLimits\n"
+        f"client = ZygoteClient({HANDLER!r}, 2)\n"
+        f"client.submit({{'do': 'tell', 'file': {str(tmp_path / 'pid')!r}}}, ChildLimits(wall_s=60.0))\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    child = int(_written(tmp_path / "pid"))
+    zygote = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    parent.kill()
+    parent.wait()
+    assert _ends(child) and _ends(zygote)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_folders_of_processes_that_are_gone_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(folders, "_YOUNG_S", 0.0)
+    held, other = folders.OwnFolder(), tmp_path / "optiml-other"
+    other.mkdir()
+    code = "import os\nfrom optiml.isolate.folders import OwnFolder\nprint(OwnFolder().path, flush=True)\nos.abort()\n"
+    left = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ).stdout.strip()
+    assert Path(left).is_dir()
+    folders.sweep()
+    assert not Path(left).exists() and held.path.is_dir() and other.is_dir()
+    held.cleanup()
+    assert not held.path.exists()
+
+
+def _written(file: Path) -> str:
+    for _ in range(300):
+        if file.exists() and (text := file.read_text()):
+            return text
+        time.sleep(0.1)
+    raise AssertionError("the child has not begun")
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process is gone, or will be soon."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
