@@ -24,6 +24,8 @@ DTYPES = {
 KINDS = ("tensor", "descriptor", "scalar")
 ROLES = ("in", "out", "inout", "scratch")
 DISTRIBUTIONS = ("normal", "uniform", "integers", "offsets", "zeros")
+# Inputs beside a task's distributions for which its kernel must be right, see backends.run.regimes.
+REGIMES = ("high", "low", "wide", "equal", "sorted")
 SIZE_SETS = ("search", "verify", "report")
 STANDARDS = ("c++17", "c++20")
 TARGET = re.compile(r"sm_\d+[af]?")
@@ -141,6 +143,7 @@ class Task:
     The reference is called with keywords: of the inputs, scalars and constants, those that its parameters
     name. It returns a dict from output name to tensor, and computes in the precision of what it is given.
     `tolerance` bounds the largest error relative to the output's scale; None derives it from the dtype.
+    `regimes` names the inputs beside the distributions for which the kernel must be right, too: by default all.
     `sizes` has the sets search, verify and report; each is a tuple of symbol -> integer.
     """
 
@@ -158,6 +161,7 @@ class Task:
     compile: CompileOptions
     sizes: Mapping[str, tuple[Sizes, ...]]
     tolerance: float | None
+    regimes: tuple[str, ...]
     document: Document = field(repr=False, compare=False)
 
     @property
@@ -297,6 +301,7 @@ def _task(document: Document, variant: str) -> Task:
         compile=_compile(root.table("compile"), constants) if language == "cuda" else CompileOptions(),
         sizes=sizes,
         tolerance=root.number("tolerance"),
+        regimes=_regimes(root),
         document=document,
     )
     document.finish()
@@ -355,6 +360,14 @@ def _targets(root: TableReader) -> tuple[str, ...]:
         if not TARGET.fullmatch(target):
             root.fault("bad-value", f"`targets` has `{target}`", "targets", "a target is written sm_90 or sm_90a")
     return targets
+
+
+def _regimes(root: TableReader) -> tuple[str, ...]:
+    names = root.texts("regimes", REGIMES)
+    for name in names:
+        if name not in REGIMES:
+            root.fault("bad-value", f"`regimes` has `{name}`", "regimes", f"regimes: {', '.join(REGIMES)}")
+    return names
 
 
 def _triton_launch(table: TableReader, symbols: frozenset[str]) -> Launch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError, fail
 from ir.task import Task, load_task
 from optiml.candidate import candidate_of
-from optiml.evaluate.floors import floor_us, tensor_bytes
-from optiml.evaluate.job import Job, Limits, by_work
+from optiml.evaluate.job import Job, Limits, Sizes
 from optiml.evaluate.judge import Judge
 from optiml.evaluate.pool import Evaluator, Pool
+from optiml.evaluate.questions import guarded, in_full, question
 from optiml.memory import session as memory
 from optiml.memory.features import features
 from optiml.memory.session import offer_of
@@ -216,8 +216,7 @@ class _Run:
         settings = self.ground.settings
         self.watcher.stage("evaluating the baseline")
         baseline, metrics = self._baseline()
-        job = replace(self._job(), floors_us=self._floors(metrics, len(self._job().profile)))
-        judge = Judge(self.evaluator, job, settings.seed, self.store, "search")
+        judge = Judge(self.evaluator, self._guarded(metrics), settings.seed, self.store, "search")
         ground = self.ground
         offer = offer_of(self.store.facts().get("memory", []))
         space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline, offer)
@@ -239,9 +238,13 @@ class _Run:
     def _final(self, baseline: Scored, searched: Searched, metrics: Metrics) -> Final:
         self.watcher.stage("examining the fastest again, with fresh inputs")
         sizes = self.ground.task.sizes["report"]
-        job = replace(self._job(), profile=sizes, floors_us=self._floors(metrics, len(sizes)))
-        judge = Judge(self.evaluator, job, self.ground.settings.seed, self.store, "confirm")
-        return choose(baseline, [t.result for t in searched.told], judge, self.watcher.stage)
+        job, seed = self._guarded(metrics, sizes), self.ground.settings.seed
+        judge = Judge(self.evaluator, job, seed, self.store, "confirm")
+
+        def whole(found: Metrics) -> Judge:
+            return Judge(self.evaluator, in_full(job, self.ground.task, found), seed, self.store, "whole")
+
+        return choose(baseline, [t.result for t in searched.told], judge, whole, self.watcher.stage)
 
     def _baseline(self) -> tuple[Scored, Metrics]:
         candidate = candidate_of(self.ground.task)
@@ -252,24 +255,15 @@ class _Run:
         return Scored(candidate, verdict, 0.0), verdict.metrics
 
     def _job(self) -> Job:
-        settings, sizes = self.ground.settings, self.ground.task.sizes
-        return Job(
-            task=str(Path(self.ground.task.document.path).absolute()),
-            variant=settings.variant,
-            target=settings.target,
-            candidate=candidate_of(self.ground.task),
-            seed=settings.seed,
-            verify=by_work([*sizes["verify"], *sizes["search"]]),
-            profile=sizes["report"] if settings.all_sizes else sizes["report"][:1],
-            limits=settings.limits,
-        )
+        settings, sizes = self.ground.settings, self.ground.task.sizes["report"]
+        profile = sizes if settings.all_sizes else sizes[:1]
+        return question(self.ground.task, settings.target, profile, settings.seed, settings.limits)
 
-    def _floors(self, baseline: Metrics, count: int) -> tuple[float, ...]:
-        """For the first sizes of the report; the share of its data that the baseline touches is that at the first."""
-        task, sizes = self.ground.task, self.ground.task.sizes["report"][:count]
-        needed = tensor_bytes(task, sizes[0])
-        share = min(baseline.counters.get("unique_bytes", needed) / needed, 1.0) if needed else 1.0
-        return tuple(floor_us(task, s, self.ground.machine, share * tensor_bytes(task, s)) for s in sizes)
+    def _guarded(self, baseline: Metrics, profile: Sequence[Sizes] = ()) -> Job:
+        job = self._job()
+        return guarded(
+            replace(job, profile=tuple(profile) or job.profile), self.ground.task, self.ground.machine, baseline
+        )
 
 
 def _offered(ground: _Ground, watcher: Watcher) -> list[dict[str, Any]]:

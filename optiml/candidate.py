@@ -14,6 +14,8 @@ from typing import Any
 from ir.document import Document
 from ir.task import Task, task_of
 
+# A kernel that is longer is not looked at.
+SOURCE_CHARACTERS = 1 << 20
 SUFFIXES = {"cuda": ".cu", "triton": ".py", "gluon": ".py"}
 
 
@@ -28,6 +30,10 @@ class Candidate:
     language: str
     source: str = field(repr=False)
     overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Halves of surrogate pairs, which a model's reply in JSON may have, are no text that a file can hold.
+        object.__setattr__(self, "source", self.source.encode("utf-8", "replace").decode("utf-8"))
 
     @cached_property
     def key(self) -> str:
@@ -73,11 +79,14 @@ def _with(table: Mapping[str, Any], path: list[str], value: Any) -> dict[str, An
 
 
 def _normalised(candidate: Candidate) -> str:
+    """Tokens, or a syntax tree; a text that is too long or too deep to be looked at stays as it is."""
+    if len(candidate.source) > SOURCE_CHARACTERS:
+        return candidate.source
     if candidate.language == "cuda":
         from optiml.cuda_source import Source
 
         return Source.parse(candidate.source).normalised()
     try:
         return ast.dump(ast.parse(candidate.source))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return candidate.source

@@ -98,7 +98,7 @@ class Verdict:
     """How one evaluation ended: at which stage, why, and the metrics if it got so far.
 
     evidence: what a proposer or a person needs to know, in plain text. seconds: wall clock here, by stage; no decision
-    depends on them.
+    depends on them. notes: what else was seen, by which nothing was decided.
     """
 
     status: Status
@@ -107,6 +107,7 @@ class Verdict:
     diagnostics: tuple[Diagnostic, ...] = ()
     metrics: Metrics | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def is_ok(self) -> bool:
@@ -142,6 +143,7 @@ def verdict_of(document: Mapping[str, Any]) -> Verdict:
         status=Status(given.pop("status")),
         diagnostics=tuple(_diagnostic(d) for d in given.pop("diagnostics")),
         metrics=None if metrics is None else _metrics(metrics),
+        notes=tuple(given.pop("notes", ())),
         **given,
     )
 

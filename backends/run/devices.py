@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from backends.compilers.architecture import capability_of
@@ -54,6 +54,16 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
     )
     device: Any = Emulator(settings)
     return cast(Device, device)
+
+
+def rescheduled(device: Device, seed: int, checks: tuple[str, ...] = ("none",)) -> None:
+    """From now on an emulated device takes other turns: copies happen early, not late, threads go in another order.
+
+    Raises UserError `unknown-check`.
+    """
+    emulator: Any = device
+    chosen = frozenset(chosen_checks(checks))
+    emulator.settings = replace(emulator.settings, seed=seed, completion="early", engine="numpy", checks=chosen)
 
 
 def chosen_checks(wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,11 @@ where e is the error of the reference itself in working precision: the result is
 other way), sums of a few hundred terms in another order and approximate functions such as `ex2.approx` (2 ulp) leave a
 few units, and a kernel may lose twice what PyTorch loses in the same precision. The factors 2, 32 and 2 are this
 project's choice. Integers must be equal. A task may state its own tolerance.
+
+For inputs beside the task's own (`backends.run.regimes`) 8 s are added, where s is what it does to the outputs that
+each input is off by one rounding of the sums' format: of a kernel that is right for inputs so near by, nothing more
+can be asked. Where the reference is not finite there, leaves the output's format or loses more than 1/128 itself,
+there is nothing to compare with.
 """
 
 from __future__ import annotations
@@ -20,16 +25,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from backends.compilers.python_source import import_file
 from backends.run.inputs import DTYPES
 from backends.run.outcome import Comparison, Element
-from ir.diagnostics import Location, fail
+from ir.diagnostics import Location, UserError, fail
 from ir.task import Argument, Sizes, Task
 
 _NARROW = (torch.float8_e4m3fn, torch.float8_e5m2)
 _ROUNDINGS, _SUM_ROUNDINGS, _REFERENCE_ERRORS = 2.0, 32.0, 2.0
+_INPUT_ROUNDINGS, _UNSOUND = 8.0, 1 / 128
 _WORST = 3
 
 
@@ -50,6 +57,24 @@ def expected_outputs(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor
     exact = _outputs(task, sizes, {name: _widened(x, torch.float64) for name, x in inputs.items()})
     working = _working(task, sizes, inputs) if task.tolerance is None else {}
     return {a.name: Expected(exact[a.name], _tolerance(task, a, exact[a.name], working)) for a in task.outputs}
+
+
+def expected_elsewhere(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> dict[str, Expected] | None:
+    """The same for inputs of a regime; None where the reference is not sound on them."""
+    try:
+        exact = _outputs(task, sizes, {name: _widened(x, torch.float64) for name, x in inputs.items()})
+        near = _outputs(task, sizes, {name: _rounded_off(x) for name, x in inputs.items()})
+    except UserError:
+        return None
+    working = _working(task, sizes, inputs)
+    found = {}
+    for a in task.outputs:
+        own = _own_error(exact[a.name], working.get(a.name))
+        if own > _UNSOUND or not _fits(exact[a.name], DTYPES[a.dtype]) or not _fits(near[a.name], DTYPES[a.dtype]):
+            return None
+        derived = _derived_tolerance(DTYPES[a.dtype], own) + _INPUT_ROUNDINGS * _own_error(exact[a.name], near[a.name])
+        found[a.name] = Expected(exact[a.name], max(derived, task.tolerance or 0.0))
+    return found
 
 
 def compare(name: str, got: torch.Tensor, expected: Expected) -> Comparison:
@@ -90,7 +115,7 @@ def _overflows(got: torch.Tensor, want: torch.Tensor) -> bool:
 def _worst(got: torch.Tensor, want: torch.Tensor, error: torch.Tensor, wrong: int) -> tuple[Element, ...]:
     count = min(wrong, _WORST)
     order = error.reshape(-1).argsort(descending=True, stable=True)[:count].tolist()
-    places = [tuple(int(i) for i in torch.unravel_index(torch.tensor(n), got.shape)) for n in order]
+    places = [tuple(int(i) for i in np.unravel_index(n, tuple(got.shape))) for n in order]
     return tuple(Element(place, float(got[place]), float(want[place])) for place in places)
 
 
@@ -102,11 +127,13 @@ def _scale(want: torch.Tensor) -> float:
 def _tolerance(task: Task, argument: Argument, exact: torch.Tensor, working: Mapping[str, torch.Tensor]) -> float:
     if task.tolerance is not None:
         return task.tolerance
-    dtype = DTYPES[argument.dtype]
+    return _derived_tolerance(DTYPES[argument.dtype], _own_error(exact, working.get(argument.name)))
+
+
+def _derived_tolerance(dtype: torch.dtype, own: float) -> float:
     if not dtype.is_floating_point:
         return 0.0
     sums = torch.float64 if dtype == torch.float64 else torch.float32
-    own = _own_error(exact, working.get(argument.name))
     return _ROUNDINGS * _roundoff(dtype) + _SUM_ROUNDINGS * _roundoff(sums) + _REFERENCE_ERRORS * own
 
 
@@ -125,6 +152,20 @@ def _own_error(exact: torch.Tensor, working: torch.Tensor | None) -> float:
     return float(error.max()) / scale if error.numel() else 0.0
 
 
+def _fits(value: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether all of it is finite, and within a format's range."""
+    return bool(value.isfinite().all()) and not _overflows(torch.empty(0, dtype=dtype), value)
+
+
+def _rounded_off(tensor: torch.Tensor) -> torch.Tensor:
+    """In fp64, each element off by one rounding up or down of the format that sums are in; integers as they are."""
+    if not tensor.dtype.is_floating_point:
+        return tensor.clone()
+    sums = torch.float64 if tensor.dtype == torch.float64 else torch.float32
+    signs = torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return tensor.to(torch.float64) * (1 + _roundoff(sums) * signs)
+
+
 # The reference.
 
 
@@ -132,7 +173,7 @@ def _working(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Ma
     """The outputs in the precision of the inputs; empty where PyTorch lacks an operation on the CPU for it."""
     widened = {name: _widened(x, torch.float32) if x.dtype in _NARROW else x.clone() for name, x in inputs.items()}
     try:
-        found: Mapping[str, torch.Tensor] = _call(task, sizes, widened)
+        found: Mapping[str, torch.Tensor] = call_reference(task, sizes, widened)
     except (RuntimeError, NotImplementedError):
         return {}
     return found
@@ -141,7 +182,7 @@ def _working(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Ma
 def _outputs(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     place = Location(str(task.reference_file))
     try:
-        found = _call(task, sizes, inputs)
+        found = call_reference(task, sizes, inputs)
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise fail("bad-reference", f"`{task.reference_function}` fails: {error}", place) from error
     return {a.name: _checked(task, a, sizes, found) for a in task.outputs}
@@ -157,8 +198,11 @@ def _checked(task: Task, argument: Argument, sizes: Sizes, found: Any) -> torch.
     raise fail("bad-reference", message, Location(str(task.reference_file)), "return a dict from output to tensor")
 
 
-def _call(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Any:
-    """The reference on those of the inputs, scalars and constants that its parameters name."""
+def call_reference(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> Any:
+    """What the reference returns for those of the inputs, scalars and constants that its parameters name.
+
+    Raises UserError: what importing it raises, `bad-reference` where it is not there; and whatever it raises.
+    """
     function = getattr(import_file(task.reference_file), task.reference_function, None)
     if function is None:
         raise fail("bad-reference", f"there is no `{task.reference_function}`", Location(str(task.reference_file)))

@@ -15,15 +15,18 @@ from backends.compilers.artifact import Compiled
 from backends.compilers.launch import Descriptor
 from backends.compilers.ptxas import CompileTimeoutError
 from backends.compilers.task import compile_task
-from backends.device import Buffer, Device, LaunchResult
+from backends.device import Buffer, Device, Kernel, LaunchResult
 from backends.run.devices import DEFAULTS, DeviceOptions, open_device
 from backends.run.inputs import DTYPES, as_bytes, draw_inputs, from_bytes
 from backends.run.launch import run_compiled
-from backends.run.oracle import compare, expected_outputs
-from backends.run.outcome import LIMITS, REFUSALS, Comparison, Outcome, Status, Timing
+from backends.run.oracle import Expected, compare, expected_elsewhere, expected_outputs
+from backends.run.outcome import LIMITS, REFUSALS, Outcome, Status, Timing
+from backends.run.regimes import draw_regime
 from ir.diagnostics import Diagnostic, ExitCode, UserError
 from ir.task import Sizes, Task
 
+# What outputs hold before a launch: NaN in every floating-point format.
+POISON = 0xFF
 # A launch is given at least so long, however little time is left.
 _SHORTEST_S = 0.1
 
@@ -80,38 +83,76 @@ def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFA
 
 @dataclass
 class TaskRun:
-    """One case on one device: its inputs on the host, its buffers on the device."""
+    """One case on one device: its inputs on the host, its buffers and its kernel on the device.
+
+    is_blind: what memory held before a further launch would have passed for its result.
+    """
 
     case: Case
     device: Device
     seed: int
     inputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    buffers: Mapping[str, Buffer] = field(default_factory=dict)
+    kernel: Kernel | None = None
+    is_blind: bool = False
 
     def launched(self, compiled: Compiled) -> Outcome:
         """Load and launch; what the device refuses is an outcome."""
         started = time.perf_counter()
         try:
-            kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx")
+            self.kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx")
             load_s = time.perf_counter() - started
-            buffers = self._buffers()
-            arguments = self._arguments(buffers)
-            result = run_compiled(self.device, kernel, compiled, arguments, self.case.task.grid(self.case.sizes))
+            self.buffers = self._allocated()
+            self.inputs = draw_inputs(self.case.task, self.case.sizes, self.seed)
+            self._write()
+            result = self._launch(compiled)
         except UserError as error:
             return _refused(self.case, error)
         except MemoryError as error:
             return _outcome(self.case, Status.FAULT, diagnostics=(Diagnostic("out-of-memory", str(error)),))
         run_s = time.perf_counter() - started - load_s
-        return replace(self._judged(result, buffers), timing=Timing(load_s=load_s, run_s=run_s))
+        outcome = self._judged(result, lambda: expected_outputs(self.case.task, self.case.sizes, self.inputs))
+        return replace(outcome, timing=Timing(load_s=load_s, run_s=run_s))
 
-    def _buffers(self) -> dict[str, Buffer]:
-        """Memory for the tensors: inputs are written, outputs are left as the device allocates them."""
-        task, values = self.case.task, self.case.task.values(self.case.sizes)
-        tensors = [a for a in task.arguments if a.kind != "scalar"]
-        buffers = {a.name: self.device.allocate(_nbytes(a.dtype, a.shape_at(values)), a.name) for a in tensors}
-        self.inputs = draw_inputs(task, self.case.sizes, self.seed)
+    def again(self, compiled: Compiled, regime: str = "") -> Outcome | None:
+        """Launch what is loaded once more in the same memory, its outputs poisoned: with the same inputs or a regime's.
+
+        None where the reference is not sound on those. Whatever the kernel keeps between launches is still there.
+        """
+        task, sizes = self.case.task, self.case.sizes
+        self.inputs = draw_regime(task, sizes, self.seed, regime) if regime else draw_inputs(task, sizes, self.seed)
+        known = expected_elsewhere(task, sizes, self.inputs) if regime else expected_outputs(task, sizes, self.inputs)
+        if known is None:
+            return None
+        for argument in task.outputs:
+            buffer = self.buffers[argument.name]
+            self.device.write(buffer, np.full(buffer.nbytes, POISON, np.uint8))
+        self._write()
+        self.is_blind |= all(compare(name, got, known[name]).passed for name, got in self.outputs().items())
+        try:
+            return self._judged(self._launch(compiled), lambda: known)
+        except UserError as error:
+            return _refused(self.case, error)
+
+    def outputs(self) -> dict[str, torch.Tensor]:
+        """What the outputs hold now."""
+        values = self.case.task.values(self.case.sizes)
+        return {a.name: self._read(self.buffers[a.name], a.dtype, a.shape_at(values)) for a in self.case.task.outputs}
+
+    def _launch(self, compiled: Compiled) -> LaunchResult:
+        assert self.kernel is not None, "it is loaded before"
+        grid = self.case.task.grid(self.case.sizes)
+        return run_compiled(self.device, self.kernel, compiled, self._arguments(self.buffers), grid)
+
+    def _allocated(self) -> dict[str, Buffer]:
+        """Memory for the tensors; that of outputs is left as the device allocates it."""
+        values = self.case.task.values(self.case.sizes)
+        tensors = [a for a in self.case.task.arguments if a.kind != "scalar"]
+        return {a.name: self.device.allocate(_nbytes(a.dtype, a.shape_at(values)), a.name) for a in tensors}
+
+    def _write(self) -> None:
         for name, tensor in self.inputs.items():
-            self.device.write(buffers[name], as_bytes(tensor))
-        return buffers
+            self.device.write(self.buffers[name], as_bytes(tensor))
 
     def _arguments(self, buffers: Mapping[str, Buffer]) -> dict[str, Any]:
         """Parameter -> what `run_compiled` takes."""
@@ -127,7 +168,7 @@ class TaskRun:
                 found[a.parameter] = buffers[a.name].address
         return found
 
-    def _judged(self, result: LaunchResult, buffers: Mapping[str, Buffer]) -> Outcome:
+    def _judged(self, result: LaunchResult, expected: Callable[[], Mapping[str, Expected]]) -> Outcome:
         seen: dict[str, Any] = {
             "counters": dict(result.counters),
             "printed": result.output,
@@ -136,20 +177,13 @@ class TaskRun:
         if result.fault is not None:
             status = LIMITS.get(result.fault.rule, Status.FAULT)
             return _outcome(self.case, status, fault=result.fault, **seen)
-        comparisons, overwritten = self._comparisons(buffers), self._overwritten(buffers)
+        known, got = expected(), self.outputs()
+        comparisons = tuple(compare(a.name, got[a.name], known[a.name]) for a in self.case.task.outputs)
+        overwritten = self._overwritten(self.buffers)
         wrong = overwritten or not all(c.passed for c in comparisons)
         found = any(f.is_error for f in result.findings)
         status = Status.WRONG_RESULT if wrong else Status.FINDINGS if found else Status.PASSED
         return _outcome(self.case, status, comparisons=comparisons, overwritten=overwritten, **seen)
-
-    def _comparisons(self, buffers: Mapping[str, Buffer]) -> tuple[Comparison, ...]:
-        task, sizes = self.case.task, self.case.sizes
-        expected = expected_outputs(task, sizes, self.inputs)
-        values = task.values(sizes)
-        return tuple(
-            compare(a.name, self._read(buffers[a.name], a.dtype, a.shape_at(values)), expected[a.name])
-            for a in task.outputs
-        )
 
     def _overwritten(self, buffers: Mapping[str, Buffer]) -> tuple[str, ...]:
         """Inputs that are no outputs and no longer hold what they were given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -21,13 +21,18 @@ from ir.expression import ExpressionError
 from ir.task import Sizes, Task, load_task
 from optiml.candidate import as_task
 from optiml.evaluate.compiling import compiled_at
-from optiml.evaluate.job import Job
+from optiml.evaluate.flags import flags
+from optiml.evaluate.floors import check_floor, check_touched
+from optiml.evaluate.job import Job, text_of
 from optiml.evaluate.memo import digest_of, recall, remember
+from optiml.evaluate.problem import changes
 from optiml.evaluate.profiled import metrics_of
-from optiml.verdict import Metrics, SizeTime, Status, Verdict, failed
+from optiml.evaluate.repeats import NOT_BITWISE, probe_size, repeats
+from optiml.verdict import Metrics, Status, Verdict, failed
 
 if TYPE_CHECKING:
     from backends.compilers.artifact import Compiled
+    from backends.run.task import TaskRun
     from ir.machine import Machine
 
 # How a launch on the device ended -> the verdict. A device that lacks an instruction cannot vouch for the kernel.
@@ -40,9 +45,9 @@ _OF_RUN = {
     RunStatus.TIMEOUT: Status.TIMEOUT,
     RunStatus.BUDGET_SPENT: Status.TIMEOUT,
 }
-# A modelled time may be this far below the floor, whose rates are rounded.
-_FLOOR_MARGIN = 0.95
 _EVIDENCE_LINES = 12
+# About what a nominal second of the device takes under its checkers.
+_WATCHED = 10.0
 # Threads of a block on every architecture so far: CUDA programming guide, technical specifications.
 _THREADS = 1024
 
@@ -55,14 +60,17 @@ class _FailedError(Exception):
         self.verdict = verdict
 
 
-def assess(job: Job) -> Verdict:
-    """The verdict on a job's candidate. Raises UserError for what is wrong with the task or missing on this machine."""
+def assess(job: Job, alarm: Callable[[float], None] = lambda _seconds: None) -> Verdict:
+    """The verdict on a job's candidate. Raises UserError for what is wrong with the task or missing on this machine.
+
+    `alarm` is called with the seconds that compiling may take, and with 0 after it: native code heeds nothing else.
+    """
     base = load_task(job.task)
     base = base.variant(job.variant) if job.variant else base
     with tempfile.TemporaryDirectory(prefix="optiml-") as folder:
-        run = _Run(job, base, Path(folder))
+        run = _Run(job, base, Path(folder), alarm)
         try:
-            verdict = Verdict(Status.OK, "profile", metrics=run.metrics())
+            verdict = Verdict(Status.OK, "profile", metrics=run.metrics(), notes=tuple(run.notes()))
         except _FailedError as error:
             verdict = error.verdict
         if run.digest:
@@ -77,9 +85,12 @@ class _Run:
     job: Job
     base: Task
     folder: Path
+    alarm: Callable[[float], None]
     stage: str = "parse"
     digest: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    tolerance: float = 0.0
 
     def metrics(self) -> Metrics | None:
         """What the profiler says, if all went well before; None where it is not asked."""
@@ -87,6 +98,7 @@ class _Run:
         with self._stage("parse"), self._failing(Status.REFUSED):
             task = as_task(self.job.candidate, self.base, self.folder)
             _check_launch(task, (*self.job.verify, *self.job.profile))
+            _check_problem(self.base, task, (*self.job.verify, *self.job.profile))
         first = (*self.job.verify, *self.job.profile)[0]
         with self._stage("compile"):
             compiled = self._compiled(task, first, machine.architecture)
@@ -94,13 +106,22 @@ class _Run:
             _check_limits(compiled, machine)
             self._recall(task, compiled)
         for sizes in self.job.verify:
-            self._verify(task, sizes, machine.architecture)
+            self._verify(task, sizes, machine)
         with self._stage("profile"), self._failing(Status.FAULT):
             return self._profiled(task, machine) if self.job.profile else None
 
+    def notes(self) -> Iterator[str]:
+        """What was seen besides."""
+        yield from self.seen
+        yield from flags(self.job.candidate, self.job.profile)
+
     def _compiled(self, task: Task, sizes: Sizes, architecture: str) -> Compiled:
-        with self._failing(Status.COMPILE_ERROR):
-            return compiled_at(task, sizes, architecture, self.job)
+        self.alarm(self.job.limits.compile_s)
+        try:
+            with self._failing(Status.COMPILE_ERROR):
+                return compiled_at(task, sizes, architecture, self.job)
+        finally:
+            self.alarm(0.0)
 
     def _recall(self, task: Task, compiled: Compiled) -> None:
         """End with what is known of the same machine code. CUDA is compiled once for all sizes, Python for each."""
@@ -109,36 +130,70 @@ class _Run:
         sizes = (*self.job.verify, *self.job.profile)
         own = [self._compiled(task, s, compiled.architecture) for s in sizes] if self.job.artifacts else [compiled]
         job = self.job
-        asked = repr((job.task, job.variant, job.target, job.with_interval, job.floors_us, len(job.profile)))
+        asked = repr((
+            job.task, job.variant, job.target, job.with_interval, job.floors_us, job.needed_bytes, job.result_alone,
+            len(job.verify), len(job.profile),
+        ))  # fmt: skip
         self.digest = digest_of(task, own, sizes, asked)
         known = recall(Path(self.job.memo), self.digest)
         if known is not None:
             raise _FailedError(known)
 
-    def _verify(self, task: Task, sizes: Sizes, architecture: str) -> None:
+    def _verify(self, task: Task, sizes: Sizes, machine: Machine) -> None:
         from backends.run.devices import open_device
         from backends.run.task import Case, TaskRun
 
-        compiled = self._compiled(task, sizes, architecture)
-        options = DeviceOptions(seed=self.job.seed, time_limit_s=self.job.limits.launch_s)
+        compiled, job = self._compiled(task, sizes, machine.architecture), self.job
+        checks = ("none",) if job.result_alone else ("all",)
+        limits = job.limits
+        options = DeviceOptions(
+            checks, seed=job.seed, cost_limit_s=limits.launch_s / _WATCHED, time_limit_s=limits.wall_s
+        )
         with self._stage("verify"):
-            case = Case(task, architecture, sizes)
-            outcome = TaskRun(case, open_device("emulator", options), self.job.seed).launched(compiled)
+            run = TaskRun(Case(task, machine.architecture, sizes), open_device("emulator", options), job.seed)
+            self._passed(run.launched(compiled))
+            if not job.result_alone and sizes == probe_size(task, job.verify):
+                self._repeat(run, compiled)
+
+    def _repeat(self, run: TaskRun, compiled: Compiled) -> None:
+        for told, outcome in repeats(run, compiled, self.job.seed):
+            self._passed(outcome, told)
+            if told == NOT_BITWISE:
+                self.seen.append(told)
+        if run.is_blind:
+            evidence = f"no launch at all passes at {text_of(run.case.sizes)}: the check cannot tell right from wrong"
+            raise _FailedError(failed(Status.REFUSED, "verify", evidence))
+
+    def _passed(self, outcome: Outcome, told: str = "") -> None:
+        """End the cascade where it did not pass."""
         if outcome.status != RunStatus.PASSED:
-            raise _FailedError(_verdict_of_run(outcome))
+            raise _FailedError(_verdict_of_run(outcome, told))
+        self.tolerance = max([self.tolerance, *(c.tolerance for c in outcome.comparisons)])
 
     def _profiled(self, task: Task, machine: Machine) -> Metrics:
         from backends.model.profiling import ProfileOptions, profile_task
 
-        options = ProfileOptions(with_interval=self.job.with_interval)
+        options = ProfileOptions(with_interval=self.job.with_interval, seed=self.job.timing_seed)
         found: list[Metrics] = []
         for number, sizes in enumerate(self.job.profile):
             compiled = self._compiled(task, sizes, machine.architecture)
             modelled = profile_task(task, sizes, machine, options, compiled=compiled)
             found.append(metrics_of(modelled))
-            if number < len(self.job.floors_us):
-                _check_floor(found[-1].times[0], self.job.floors_us[number])
+            self._check_honest(found[-1], number, machine)
         return replace(found[0], times=tuple(m.times[0] for m in found))
+
+    def _check_honest(self, metrics: Metrics, number: int, machine: Machine) -> None:
+        """What was timed must be possible, and must touch what every right kernel does."""
+        from optiml.evaluate.flops import flops_us, needed_flops
+
+        for limit in self.job.floors_us[number : number + 1]:
+            sizes = self.job.profile[number]
+            flops_limit = flops_us(needed_flops(self.base, sizes), machine, self.tolerance)
+            if problem := check_floor(metrics.times[0], max(limit, flops_limit)):
+                raise _FailedError(failed(Status.IMPOSSIBLE_TIME, "profile", problem))
+        for needed in self.job.needed_bytes[number : number + 1]:
+            if problem := check_touched(metrics, needed):
+                raise _FailedError(failed(Status.CHEATING, "profile", problem))
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -177,7 +232,13 @@ def _check_launch(task: Task, sizes: Sequence[Sizes]) -> None:
         except ExpressionError as error:
             raise fail("bad-launch", str(error)) from error
         if min(extents) < 1:
-            raise fail("bad-launch", f"an extent of the launch is {min(extents)} at {_text(each)}")
+            raise fail("bad-launch", f"an extent of the launch is {min(extents)} at {text_of(each)}")
+
+
+def _check_problem(base: Task, task: Task, sizes: Sequence[Sizes]) -> None:
+    found = list(changes(base, task, sizes))
+    if found:
+        raise _FailedError(failed(Status.CHEATING, "parse", "; ".join(dict.fromkeys(found))))
 
 
 def _check_limits(compiled: Compiled, machine: Machine) -> None:
@@ -193,15 +254,9 @@ def _check_limits(compiled: Compiled, machine: Machine) -> None:
         raise _FailedError(failed(Status.RESOURCE_LIMIT, "limits", "; ".join(over)))
 
 
-def _check_floor(time: SizeTime, floor_us: float) -> None:
-    if time.time_us < floor_us * _FLOOR_MARGIN:
-        evidence = f"{time.time_us:.3g} us at {_text(time.sizes)}, where no kernel can need less than {floor_us:.3g} us"
-        raise _FailedError(failed(Status.IMPOSSIBLE_TIME, "profile", evidence))
-
-
-def _verdict_of_run(outcome: Outcome) -> Verdict:
-    """The verdict of a launch that did not pass, with the sizes and what was seen."""
-    lines = [f"at {_text(outcome.sizes)}", *_seen(outcome)]
+def _verdict_of_run(outcome: Outcome, told: str = "") -> Verdict:
+    """The verdict of a launch that did not pass, with the sizes, what was unusual about it, and what was seen."""
+    lines = [", ".join(filter(None, (f"at {text_of(outcome.sizes)}", told))), *_seen(outcome)]
     status = _OF_RUN[outcome.status]
     return failed(status, "verify", _shortened("\n".join(lines)), outcome.diagnostics or _as_diagnostics(outcome))
 
@@ -227,7 +282,3 @@ def _shortened(text: str) -> str:
     lines = text.splitlines()
     more = len(lines) - _EVIDENCE_LINES
     return "\n".join([*lines[:_EVIDENCE_LINES], f"... and {more} lines more"] if more > 0 else lines)
-
-
-def _text(sizes: Mapping[str, int]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sizes.items())

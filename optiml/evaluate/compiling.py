@@ -6,13 +6,14 @@ machine code is made from the PTX outside, so that what is verified is what is t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ir.diagnostics import UserError, fail
-from optiml.evaluate.job import Job, Sizes
+from optiml.evaluate.job import Job, Sizes, text_of
 
 if TYPE_CHECKING:
     from backends.compilers.artifact import Compiled
@@ -63,17 +64,28 @@ def compile_all(job: Job, folder: Path) -> dict[str, Any]:
 
 
 def artifacts_in(answer: dict[str, Any], job: Job) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The artifacts of an answer that may be forged. Raises UserError `bad-artifact` for one of another form."""
+    """The artifacts of an answer that may be forged. Raises UserError: bad-artifact, unverified-code."""
     from backends.compilers.artifact import from_json
 
     texts, at = answer.get("artifacts"), answer.get("at")
     try:
         assert isinstance(texts, list) and isinstance(at, list) and len(at) == len(_places(job))
-        assert all(isinstance(t, str) and from_json(t).cubin is None for t in texts)
         assert all(isinstance(n, int) and 0 <= n < len(texts) for n in at)
+        assert all(isinstance(t, str) and _is_plausible(from_json(t)) for t in texts)
     except (AssertionError, ValueError, TypeError, KeyError) as error:
         raise fail("bad-artifact", f"the compiler's answer has not the form of an artifact: {error!r}") from error
+    timed, verified = set(at[len(job.verify) :]), set(at[: len(job.verify)])
+    if verified and timed - verified:
+        which = next(sizes for sizes, n in zip(_places(job), at, strict=True) if n in timed - verified)
+        message = f"the code that is timed at {text_of(which)} is not code that is verified at any size"
+        raise fail("unverified-code", message, remedy="verify a size for which the same code is made")
     return tuple(texts), tuple(at)
+
+
+def _is_plausible(artifact: Compiled) -> bool:
+    """Whether it is PTX with the entry that it names, and asks nothing of the assembler."""
+    entries = re.findall(r"\.entry\s+([\w$]+)", artifact.ptx)
+    return artifact.cubin is None and artifact.entry in entries and not artifact.options.get("ptx_options")
 
 
 def _places(job: Job) -> list[dict[str, int]]:
@@ -99,9 +111,8 @@ def _assembled(text: str, architecture: str) -> Compiled:
     artifact, capability = from_json(text), capability_of(architecture)
     if capability_of(artifact.architecture) != capability:
         raise fail("bad-artifact", f"compiled for {artifact.architecture} in place of {architecture}")
-    given = str(artifact.options.get("ptx_options") or "").split()
     fuse = bool(artifact.options.get("enable_fp_fusion", True))
-    options = AssemblerOptions(fuse=fuse, extra=(*triton_adaptor.assembler_flags(capability), *given))
+    options = AssemblerOptions(fuse=fuse, extra=tuple(triton_adaptor.assembler_flags(capability)))
     tool = triton_adaptor.ptxas_path(capability)
     file = f"{artifact.entry}.ptx"
     return with_machine_code(artifact, assemble(artifact.ptx, artifact.architecture, options, file, tool=tool))

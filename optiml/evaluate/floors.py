@@ -1,17 +1,24 @@
-"""The time below which no kernel for a task can be: bytes over the memory's rate."""
+"""What no kernel for a task can do without: bytes, and the time that moving them takes."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import TYPE_CHECKING
 
+from optiml.evaluate.job import text_of
+
 if TYPE_CHECKING:
     from ir.machine import Machine
     from ir.task import Argument, Sizes, Task
+    from optiml.verdict import Metrics, SizeTime
 
 BYTE_BITS = 8
 # Gigabytes a second to bytes a microsecond.
 KILO = 1e3
+# A modelled time may be this far below the floor, whose rates are rounded.
+_FLOOR_MARGIN = 0.95
+# What is touched is counted from some waves of the grid: a right kernel is taken to touch at least this share.
+_LEAST_TOUCHED = 0.8
 
 
 def floor_us(task: Task, sizes: Sizes, machine: Machine, touched_bytes: float | None = None) -> float:
@@ -25,6 +32,22 @@ def floor_us(task: Task, sizes: Sizes, machine: Machine, touched_bytes: float | 
     touched = needed if touched_bytes is None else min(needed, touched_bytes)
     rate = _bytes_per_us(machine, touched)
     return touched / rate if rate else 0.0
+
+
+def check_floor(time: SizeTime, floor_us: float) -> str:
+    """What is impossible about a time, in words; empty for nothing."""
+    if time.time_us >= floor_us * _FLOOR_MARGIN:
+        return ""
+    return f"{time.time_us:.3g} us at {text_of(time.sizes)}, where no kernel can need less than {floor_us:.3g} us"
+
+
+def check_touched(metrics: Metrics, needed_bytes: float) -> str:
+    """What a kernel leaves untouched where it is timed, in words; empty for nothing, and where it was not counted."""
+    touched = metrics.counters.get("unique_bytes", needed_bytes)
+    if touched >= needed_bytes * _LEAST_TOUCHED:
+        return ""
+    sizes = text_of(metrics.times[0].sizes)
+    return f"it touches {touched:.3g} bytes at {sizes}, where the kernel that it began with touches {needed_bytes:.3g}"
 
 
 def tensor_bytes(task: Task, sizes: Sizes) -> int:

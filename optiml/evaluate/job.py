@@ -10,13 +10,19 @@ from optiml.candidate import Candidate
 
 Sizes = Mapping[str, int]
 
+_TUPLES = ("verify", "profile", "floors_us", "needed_bytes", "artifacts", "artifact_at")
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What one candidate may use: wall clock of the whole evaluation and of one launch, memory, answer."""
+    """What one candidate may use: wall clock of the whole evaluation and of compiling, memory, answer.
+
+    launch_s: of one launch under checkers on an idle machine, by what it executes: no clock decides. wall_s: the last
+    resort; who is ended by it is tried once more, alone.
+    """
 
     wall_s: float = 300.0
-    compile_s: float = 60.0
+    compile_s: float = 120.0
     launch_s: float = 60.0
     memory_bytes: int = 6 << 30
     answer_bytes: int = 32 << 20
@@ -28,9 +34,11 @@ class Job:
 
     task, variant: the task file and the variant that the candidate starts from. target: machine name or file. verify:
     sizes at which the result is checked, in this order, with inputs of `seed`; profile: sizes that are timed, after
-    that. with_interval: times with the spread of the machine's parameters. floors_us: for each size of `profile` the
-    time below which no kernel can be. artifacts: of a candidate in Python, as JSON; artifact_at: which of them belongs
-    to each size of `verify` and then `profile`. memo: folder of verdicts by machine code; none without it.
+    that, with inputs of `timing_seed`. with_interval: times with the spread of the machine's parameters. floors_us: for
+    each size of `profile` the time below which no kernel can be; needed_bytes: what every right kernel touches there.
+    result_alone: results are compared, and neither checkers nor further launches watch. artifacts: of a candidate in
+    Python, as JSON; artifact_at: which of them belongs to each size of `verify` and then `profile`. memo: folder of
+    verdicts by machine code; none without it.
     """
 
     task: str
@@ -42,6 +50,9 @@ class Job:
     profile: tuple[Sizes, ...]
     with_interval: bool = False
     floors_us: tuple[float, ...] = ()
+    needed_bytes: tuple[float, ...] = ()
+    timing_seed: int = 0
+    result_alone: bool = False
     limits: Limits = field(default_factory=Limits)
     artifacts: tuple[str, ...] = ()
     artifact_at: tuple[int, ...] = ()
@@ -50,6 +61,11 @@ class Job:
     def of(self, candidate: Candidate, seed: int) -> Job:
         """The same questions about another candidate."""
         return replace(self, candidate=candidate, seed=seed)
+
+
+def without_secrets(job: Job) -> Job:
+    """What the child that runs a candidate's Python may know of it."""
+    return replace(job, seed=0, timing_seed=0, floors_us=(), needed_bytes=())
 
 
 def job_document(job: Job) -> dict[str, Any]:
@@ -65,7 +81,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
             **document,
             "candidate": candidate_from(document["candidate"]),
             "limits": Limits(**document["limits"]),
-            **{name: tuple(document[name]) for name in ("verify", "profile", "floors_us", "artifacts", "artifact_at")},
+            **{name: tuple(document[name]) for name in _TUPLES},
         }
     )
 
@@ -78,6 +94,15 @@ def candidate_document(candidate: Candidate) -> dict[str, Any]:
 def candidate_from(document: Mapping[str, Any]) -> Candidate:
     """The candidate of such a document."""
     return Candidate(document["language"], document["source"], dict(document["overrides"]))
+
+
+def text_of(sizes: Sizes) -> str:
+    """As people read it.
+
+    >>> text_of({"M": 3, "N": 4})
+    'M=3 N=4'
+    """
+    return " ".join(f"{name}={value}" for name, value in sizes.items())
 
 
 def by_work(sizes: Sequence[Sizes]) -> tuple[Sizes, ...]:

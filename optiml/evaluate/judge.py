@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from optiml.candidate import Candidate
 from optiml.evaluate.job import Job
 from optiml.evaluate.pool import Evaluator
+from optiml.evaluate.secret import secret_seed
 from optiml.store.store import Store
 from optiml.verdict import Verdict
 
@@ -46,13 +45,3 @@ class Judge:
             self._store.keep_verdict(begun, self.purpose, verdict)
             self._known[key] = verdict
         return self._known[key]
-
-
-def secret_seed(seed: int, purpose: str, key: str) -> int:
-    """A seed of 31 bits for one check of one candidate.
-
-    >>> secret_seed(0, "search", "ab") == secret_seed(0, "confirm", "ab")
-    False
-    """
-    digest = hashlib.blake2b(f"{seed} {purpose} {key}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "little") >> 1

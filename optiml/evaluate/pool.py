@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError
 from optiml.evaluate.compiling import artifacts_in
-from optiml.evaluate.job import Job, job_document
+from optiml.evaluate.job import Job, job_document, without_secrets
+from optiml.evaluate.places import readable, writable
 from optiml.isolate.client import ZygoteClient
 from optiml.isolate.folders import OwnFolder
 from optiml.isolate.limits import ChildLimits
@@ -18,9 +19,18 @@ _HANDLER = "optiml.evaluate.worker:answer"
 # Imported once before the first child is forked: what every evaluation needs.
 _PRELOAD = (
     "torch", "backends.compilers.task", "backends.compilers.nvrtc", "backends.run.task", "backends.run.oracle",
-    "backends.emulator.device", "backends.model.profiling", "backends.machines",
+    "backends.emulator.device", "backends.model.profiling", "backends.machines", "optiml.evaluate.repeats",
+    "optiml.evaluate.warm",
 )  # fmt: skip
 _PRELOAD_PYTHON = ("triton", "triton.compiler", "triton.backends.nvidia.compiler", "backends.compilers.triton")
+
+
+# How a child died -> what is made of it.
+_DEATHS = {
+    "timeout": (Status.TIMEOUT, "the evaluation took too long"),
+    "ended by SIGALRM": (Status.TIMEOUT, "the compiler took too long"),
+    "ended by SIGXCPU": (Status.TIMEOUT, "the evaluation took too long"),
+}
 
 
 class Evaluator(Protocol):
@@ -54,10 +64,11 @@ class Pool:
         """Queue a job."""
         self._count += 1
         job = replace(job, memo=self._memo.name)
+        self._client.show(readable(job), writable(job))
         if job.candidate.language == "cuda":
             self._send(job_document(job), self._count, job)
         else:
-            self._send({"compile": job_document(replace(job, seed=0, floors_us=()))}, self._count, job)
+            self._send({"compile": job_document(without_secrets(job))}, self._count, job)
         return self._count
 
     def wait(self, number: int) -> Verdict:
@@ -96,7 +107,8 @@ class Pool:
         try:
             texts, at = artifacts_in(answer, job)
         except UserError as error:
-            self._verdicts[number] = failed(Status.CHEATING, "compile", str(error), error.diagnostics)
+            status = Status.REFUSED if error.diagnostics[0].rule == "unverified-code" else Status.CHEATING
+            self._verdicts[number] = failed(status, "compile", str(error), error.diagnostics)
             return
         whole = replace(job, artifacts=texts, artifact_at=at)
         self._send(job_document(whole), number, whole)
@@ -107,10 +119,8 @@ def _of_answer(answer: dict[str, Any]) -> Verdict | UserError:
 
 
 def _of_death(died: dict[str, str]) -> Verdict:
-    status = Status.TIMEOUT if died["how"] == "timeout" else Status.CRASH
-    how = "took too long" if status is Status.TIMEOUT else died["how"]
-    evidence = "\n".join(filter(None, (f"the evaluation {how}", died["said"])))
-    return failed(status, "child", evidence)
+    status, how = _DEATHS.get(died["how"], (Status.CRASH, f"the evaluation {died['how']}"))
+    return failed(status, "child", "\n".join(filter(None, (how, died["said"]))))
 
 
 def _error(document: dict[str, Any]) -> UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from ir.diagnostics import UserError
 from optiml.evaluate.cascade import assess
 from optiml.evaluate.compiling import compile_all
 from optiml.evaluate.job import job_of
+from optiml.evaluate.places import readable, writable
+from optiml.isolate.sandbox import confine
 from optiml.verdict import document_of
 
 
@@ -19,8 +22,17 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     A request `{"compile": JOB}` is answered as `compile_all` does.
     """
     if "compile" in request:
-        return compile_all(job_of(request["compile"]), Path.cwd())
+        wanted = job_of(request["compile"])
+        _alarm(wanted.limits.compile_s)
+        return compile_all(wanted, Path.cwd())
+    job = job_of(request)
     try:
-        return {"verdict": document_of(assess(job_of(request)))}
+        confine(Path.cwd(), readable(job), writable(job))
+        return {"verdict": document_of(assess(job, _alarm))}
     except UserError as error:
         return {"error": {"diagnostics": [asdict(d) for d in error.diagnostics], "exit_code": int(error.exit_code)}}
+
+
+def _alarm(seconds: float) -> None:
+    """End this process by SIGALRM after so many seconds; 0 takes it back."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)

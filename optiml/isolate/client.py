@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from optiml.isolate import bubblewrap
 from optiml.isolate.limits import ChildLimits
 
 # What children see of the environment: nothing that may hold a secret.
@@ -27,12 +28,15 @@ _MOST_DEATHS = 2
 class ZygoteClient:
     """Hands requests to a zygote and gives each one's reply; use it as a context manager, or close it.
 
-    A request whose zygote died `_MOST_DEATHS` times while it was under way is answered as dead itself.
+    A request whose zygote died `_MOST_DEATHS` times while it was under way is answered as dead itself. Once folders
+    were shown to it, the zygote sees no others, where bubblewrap is there.
     """
 
     def __init__(self, handler: str, workers: int, preload: Sequence[str] = ()) -> None:
         self._command = [sys.executable, "-c", _CODE, handler, str(workers), *preload]
         self._process: subprocess.Popen[bytes] | None = None
+        self._readable: set[Path] = set()
+        self._writable: set[Path] = set()
         self._pending: dict[int, bytes] = {}
         self._deaths: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
@@ -44,6 +48,17 @@ class ZygoteClient:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def show(self, readable: Iterable[Path], writable: Iterable[Path]) -> None:
+        """Let the zygote see these folders, besides those shown before; it begins anew if it runs."""
+        more, own = set(readable) - self._readable, set(writable) - self._writable
+        if not more and not own:
+            return
+        self._readable |= more
+        self._writable |= own
+        if self._process is not None and self._shut_in():
+            self.close()
+            self._resend()
 
     def submit(self, request: dict[str, Any], limits: ChildLimits) -> int:
         """Queue a request; the number under which its reply is."""
@@ -94,13 +109,18 @@ class ZygoteClient:
             kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
             paths = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if Path(p).exists())
             self._process = subprocess.Popen(
-                self._command,
+                [*self._shut_in(), *self._command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**kept, **_ONE_THREAD, "PYTHONPATH": paths},
                 start_new_session=True,
             )
         return self._process
+
+    def _shut_in(self) -> list[str]:
+        """What is put before the command."""
+        shown = bool(self._readable or self._writable)
+        return bubblewrap.prefix(sorted(self._readable), sorted(self._writable)) if shown else []
 
     def _send(self, number: int) -> None:
         process = self._running()
@@ -119,6 +139,9 @@ class ZygoteClient:
             if self._deaths[number] >= _MOST_DEATHS:
                 del self._pending[number]
                 self._dead.append({"id": number, "died": {"how": "the process of the workers ended", "said": ""}})
+        self._resend()
+
+    def _resend(self) -> None:
         for number in sorted(self._pending):
             self._send(number)
 

@@ -29,10 +29,11 @@ def version() -> int:
     return max(int(_libc().syscall(_CREATE, None, 0, _ASK_VERSION)), 0)
 
 
-def restrict_files(readable: Iterable[Path], writable: Iterable[Path]) -> None:
+def restrict_files(readable: Iterable[Path], writable: Iterable[Path], programs: bool = False) -> None:
     """From now on this process reads below `readable`, and does what it likes but execute below `writable`.
 
-    Raises OSError where the kernel refuses. Paths that are not there are passed over.
+    With `programs` it may start those that are below `readable`. Raises OSError where the kernel refuses. Paths that
+    are not there are passed over.
     """
     known = version()
     rights = (1 << _RIGHTS[min(known, max(_RIGHTS))]) - 1
@@ -40,7 +41,7 @@ def restrict_files(readable: Iterable[Path], writable: Iterable[Path]) -> None:
     layout = struct.pack("=QQQ", *attributes)[: 8 if known < 4 else 16 if known < 6 else 24]
     ruleset = _checked(_libc().syscall(_CREATE, layout, len(layout), 0))
     for path in readable:
-        _allow(ruleset, path, _READ_FILE | _READ_DIR)
+        _allow(ruleset, path, _READ_FILE | _READ_DIR | (_EXECUTE if programs else 0))
     for path in writable:
         _allow(ruleset, path, rights & ~_EXECUTE)
     _checked(_libc().prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
@@ -52,7 +53,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        rights &= _READ_FILE | _WRITE_FILE
+        rights &= _READ_FILE | _WRITE_FILE | _EXECUTE
     opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     rule = struct.pack("=Qi", rights, opened)
     _checked(_libc().syscall(_ADD, ruleset, _RULE_PATH, rule, 0))

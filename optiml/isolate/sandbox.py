@@ -1,7 +1,8 @@
-"""The sandbox that Python of a candidate runs in: one folder to write to, libraries to read, nothing else."""
+"""Two sandboxes: one that Python of a candidate runs in, and one in which compilers read what a candidate wrote."""
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,10 @@ from ir.diagnostics import missing
 from optiml.isolate import landlock, seccomp
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/zero")
+# What libraries ask about the machine, and a process about itself; not what others have in their environment.
+_MACHINE = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu", "/dev/null")
+# The compiler's programs are started, in a process of their own.
+_FOR_PROGRAMS = ("execve", "execveat")
 # Beyond what is mapped when the sandbox is entered.
 _MEMORY_BYTES = 4 << 30
 
@@ -24,10 +29,29 @@ def enter(folder: Path, readable: Iterable[Path] = ()) -> None:
     if not (seccomp.is_available() and landlock.version()):
         works = "CUDA C++ kernels, which are compiled and never run on the host, work"
         raise missing("a kernel with Landlock and seccomp (Linux 5.13, x86_64 or aarch64)", "a newer Linux", works)
-    places = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, *sys.path) if p}
     _limit_memory()
-    landlock.restrict_files([*map(Path, _SYSTEM), *places, *readable], [folder, Path("/dev/null")])
+    landlock.restrict_files([*_libraries(), *readable], [folder, Path("/dev/null")])
     seccomp.restrict_calls()
+
+
+def confine(folder: Path, readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> None:
+    """Shut this process in, for good, as far as the system can: no network, no file but these and libraries.
+
+    It may start the programs of compilers. What a candidate includes is not to be read from anywhere else.
+    """
+    os.environ["TMPDIR"] = str(folder)
+    if landlock.version():
+        landlock.restrict_files(
+            [*_libraries(), *map(Path, _MACHINE), *readable], [folder, Path("/dev/null"), *writable], programs=True
+        )
+    if seccomp.is_available():
+        seccomp.restrict_calls(_FOR_PROGRAMS)
+
+
+def _libraries() -> list[Path]:
+    """The system's, and Python's own."""
+    places = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, *sys.path) if p}
+    return [*map(Path, _SYSTEM), *places]
 
 
 def _limit_memory() -> None:

@@ -11,6 +11,7 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Collection
 
 # AUDIT_ARCH_* of linux/audit.h, and numbers of system calls by the kernel's tables for each architecture.
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -45,9 +46,12 @@ def is_available() -> bool:
     return platform.system() == "Linux" and platform.machine() in _CALLS
 
 
-def restrict_calls() -> None:
-    """Refuse the calls from now on, in this process and all below it. Raises OSError where the kernel refuses."""
-    program = _program(platform.machine())
+def restrict_calls(allowed: Collection[str] = ()) -> None:
+    """Refuse the calls but those `allowed` from now on, in this process and all below it.
+
+    Raises OSError where the kernel refuses.
+    """
+    program = _program(platform.machine(), allowed)
     count = len(program) // 8
     held = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", count, ctypes.addressof(held))
@@ -58,9 +62,9 @@ def restrict_calls() -> None:
             raise OSError(code, os.strerror(code))
 
 
-def _program(machine: str) -> bytes:
+def _program(machine: str, allowed: Collection[str]) -> bytes:
     """Instructions of 8 bytes: code, jump if true, jump if false, operand."""
-    calls = sorted(_CALLS[machine].values())
+    calls = sorted(number for name, number in _CALLS[machine].items() if name not in allowed)
     lines = [
         (_LOAD, 0, 0, _AT_ARCHITECTURE),
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),

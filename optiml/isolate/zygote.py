@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from optiml.isolate.folders import OwnFolder
-from optiml.isolate.limits import ChildLimits, limit_this_process, resident_bytes
+from optiml.isolate.limits import ChildLimits, excess, limit_this_process
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 _READ_BYTES = 1 << 16
 _SAID_BYTES = 4096
 _JOIN_S = 5.0
-# How often the memory of children is looked at.
+# How often what children use is looked at.
 _LOOK_S = 0.1
 # PR_SET_PDEATHSIG of linux/prctl.h: the signal that a process gets when its parent ends.
 _SET_DEATH_SIGNAL = 1
@@ -48,8 +48,7 @@ class _Child:
     pipe: int
     folder: Path
     deadline_s: float
-    answer_bytes: int
-    memory_bytes: int
+    limits: ChildLimits
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -84,8 +83,9 @@ class Zygote:
                     self._read_answer(self._children[key.fd])
             for child in [c for c in self._children.values() if time.monotonic() > c.deadline_s]:
                 self._end(child, "timeout")
-            for child in [c for c in self._children.values() if resident_bytes(c.process.pid) > c.memory_bytes]:
-                self._end(child, f"needed more than {child.memory_bytes} bytes of memory")
+            for child in list(self._children.values()):
+                if why := excess(child.process.pid, child.folder, child.limits):
+                    self._end(child, why)
             while self._waiting and len(self._children) < self._workers:
                 self._start(self._waiting.popleft())
 
@@ -108,15 +108,15 @@ class Zygote:
         process.start()
         os.close(sender)
         deadline_s = time.monotonic() + limits.wall_s
-        child = _Child(message["id"], process, receiver, folder, deadline_s, limits.answer_bytes, limits.memory_bytes)
+        child = _Child(message["id"], process, receiver, folder, deadline_s, limits)
         self._children[receiver] = child
         self._selector.register(receiver, selectors.EVENT_READ)
 
     def _read_answer(self, child: _Child) -> None:
         data = os.read(child.pipe, _READ_BYTES)
         child.answer += data
-        if len(child.answer) > child.answer_bytes:
-            self._end(child, f"answer of more than {child.answer_bytes} bytes")
+        if len(child.answer) > child.limits.answer_bytes:
+            self._end(child, f"answer of more than {child.limits.answer_bytes} bytes")
         elif not data:
             self._end(child, "")
 

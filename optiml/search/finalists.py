@@ -1,10 +1,14 @@
-"""The winner: by time alone, among finalists checked again with fresh inputs and timed at every report size."""
+"""The winner: by time alone, among finalists checked again with fresh inputs and timed at every report size.
+
+Its whole result is looked at once more, at those timed sizes that are not too large for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from optiml.evaluate.job import text_of
 from optiml.evaluate.judge import Judge
 from optiml.search.protocol import Scored
 from optiml.verdict import Metrics, SizeTime, Status, Verdict
@@ -37,11 +41,16 @@ class Final:
 
 
 def choose(
-    baseline: Scored, found: Sequence[Scored], judge: Judge, progress: Callable[[str], None] = lambda _line: None
+    baseline: Scored,
+    found: Sequence[Scored],
+    judge: Judge,
+    whole: Callable[[Metrics], Judge] | None = None,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> Final:
     """Examine the fastest again, and more of them while none passes.
 
-    Raises AssertionError where the baseline, which passed before, fails.
+    `whole`: who looks at all of a winner's result, by what was found at the timed sizes. Raises AssertionError where
+    the baseline, which passed before, fails.
     """
     standard = Finalist(baseline, judge.verdict(baseline.candidate))
     metrics = standard.confirmed.metrics
@@ -57,9 +66,32 @@ def choose(
         new = [Finalist(s, guarded(judge.verdict(s.candidate), metrics)) for s in group]
         examined += new
         passed = [f for f in new if f.confirmed.is_ok and f.time_us < standard.time_us * (1 - NOISE)]
-        if passed:
-            return Final(standard, tuple(examined), min(passed, key=lambda f: f.time_us))
+        for best in sorted(passed, key=lambda f: f.time_us):
+            seen = _in_whole(best, whole) if whole else best
+            examined[examined.index(best)] = seen
+            if seen.confirmed.is_ok:
+                return Final(standard, tuple(examined), seen)
     return Final(standard, tuple(examined), None)
+
+
+def _in_whole(best: Finalist, whole: Callable[[Metrics], Judge]) -> Finalist:
+    """The finalist, with a note of where all of its result was right, or with the verdict on where it was not."""
+    metrics = best.confirmed.metrics
+    assert metrics is not None, "it has a time"
+    judge = whole(metrics)
+    if not judge.job.verify:
+        return replace(
+            best, confirmed=_noted(best.confirmed, "at no size that is timed was the whole result looked at")
+        )
+    verdict = judge.verdict(best.scored.candidate)
+    if not verdict.is_ok:
+        return replace(best, confirmed=verdict)
+    sizes = "; ".join(text_of(s) for s in judge.job.verify)
+    return replace(best, confirmed=_noted(best.confirmed, f"its whole result is right at {sizes}"))
+
+
+def _noted(verdict: Verdict, note: str) -> Verdict:
+    return replace(verdict, notes=(*verdict.notes, note))
 
 
 def guarded(verdict: Verdict, baseline: Metrics) -> Verdict:

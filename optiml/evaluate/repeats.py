@@ -1,0 +1,64 @@
+"""Launched again: other turns of the threads, other inputs, and the same kernel with whatever it kept before.
+
+This happens at one size, the smallest that says something, so that it costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from backends.run.devices import rescheduled
+from backends.run.outcome import Outcome, Status
+
+if TYPE_CHECKING:
+    import torch
+
+    from backends.compilers.artifact import Compiled
+    from backends.run.task import TaskRun
+    from ir.task import Sizes, Task
+
+# Fewer elements than these in the largest tensor say little about anything.
+_ELEMENTS = 64
+NOT_BITWISE = "two runs that let threads take other turns differ in their last bits"
+
+
+def probe_size(task: Task, sizes: Sequence[Sizes]) -> Sizes:
+    """The first of the sizes at which no tensor is empty and the largest has 64 elements; else the last."""
+    return next((s for s in sizes if _says_something(task, s)), sizes[-1])
+
+
+def repeats(run: TaskRun, compiled: Compiled, seed: int) -> Iterator[tuple[str, Outcome]]:
+    """Of each further launch what is unusual about it, in words, and its outcome; nothing after one that failed.
+
+    `run` has been launched. Where the reference is not sound on some inputs, they are passed over.
+    """
+    first = run.outputs()
+    rescheduled(run.device, seed + 1)
+    for regime in ("", *run.case.task.regimes):
+        outcome = run.again(compiled, regime)
+        if outcome is None:
+            continue
+        yield f"launched again, with inputs `{regime}`" if regime else _with_other_turns(first, run, outcome), outcome
+        if outcome.status != Status.PASSED:
+            return
+
+
+def _with_other_turns(first: Mapping[str, torch.Tensor], run: TaskRun, outcome: Outcome) -> str:
+    if outcome.status != Status.PASSED:
+        return "launched again, with other turns of its threads"
+    second = run.outputs()
+    return NOT_BITWISE if any(not _same(first[name], second[name]) for name in first) else ""
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    import torch
+
+    return bool(torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8)))
+
+
+def _says_something(task: Task, sizes: Sizes) -> bool:
+    values = task.values(sizes)
+    elements = [prod(a.shape_at(values)) for a in task.arguments if a.kind != "scalar"]
+    return min(elements, default=0) > 0 and max(elements) >= _ELEMENTS

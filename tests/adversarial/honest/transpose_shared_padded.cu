@@ -1,0 +1,14 @@
+//| task = "transpose"
+//| class = "shared memory"
+//| does = "a padded tile in shared memory"
+
+extern "C" __global__ void transpose(const float* x, float* y, int m, int n) {
+    __shared__ float tile[32][33];
+    int col = blockIdx.x * 32 + threadIdx.x, row = blockIdx.y * 32 + threadIdx.y;
+    for (int i = 0; i < 32; i += 8)
+        if (row + i < m && col < n) tile[threadIdx.y + i][threadIdx.x] = x[(size_t)(row + i) * n + col];
+    __syncthreads();
+    col = blockIdx.y * 32 + threadIdx.x, row = blockIdx.x * 32 + threadIdx.y;
+    for (int i = 0; i < 32; i += 8)
+        if (row + i < n && col < m) y[(size_t)(row + i) * m + col] = tile[threadIdx.x][threadIdx.y + i];
+}

@@ -1,0 +1,17 @@
+//| task = "softmax"
+//| class = "computing a slice"
+//| does = "the first half of the rows"
+//| status = ["wrong-result"]
+//| says = "elements wrong"
+
+extern "C" __global__ void softmax(const float* x, float* y, int rows, int cols) {
+    int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (row >= (rows + 1) / 2) return;
+    x += (size_t)row * cols, y += (size_t)row * cols;
+    float largest = -1e30f, sum = 0.0f;
+    for (int i = lane; i < cols; i += 32) largest = fmaxf(largest, x[i]);
+    for (int d = 16; d; d /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, d));
+    for (int i = lane; i < cols; i += 32) sum += expf(x[i] - largest);
+    for (int d = 16; d; d /= 2) sum += __shfl_xor_sync(~0u, sum, d);
+    for (int i = lane; i < cols; i += 32) y[i] = expf(x[i] - largest) / sum;
+}

@@ -1,0 +1,11 @@
+//| task = "axpy"
+//| class = "an output flood"
+//| does = "prints without end"
+//| status = ["timeout", "crash"]
+//| says = "time|memory"
+//| launch_s = 2.0
+#include <cstdio>
+
+extern "C" __global__ void axpy(const float* x, float* y, int n) {
+    for (long long i = 0;; ++i) printf("%lld all work and no play makes a dull kernel\n", i);
+}

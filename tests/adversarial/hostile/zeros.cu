@@ -1,0 +1,10 @@
+//| task = "softmax"
+//| class = "zeros within tolerance"
+//| does = "zeros, which are near to the quotients of a long row"
+//| status = ["wrong-result"]
+//| says = "elements wrong"
+
+extern "C" __global__ void softmax(const float* x, float* y, int rows, int cols) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    for (; i < rows * cols; i += gridDim.x * blockDim.x) y[i] = 0.0f;
+}
