@@ -64,3 +64,8 @@ def heat(T: torch.Tensor) -> dict[str, torch.Tensor]:
 def gemv(M: torch.Tensor, v: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return `out`: M v."""
     return {"out": M @ v}
+
+
+def product_of_halves(A: torch.Tensor, B: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return `C`: A B."""
+    return {"C": A @ B}

@@ -25,6 +25,8 @@ CHAINS = (
     Chain("strangers/histogram", ("private-histogram:binsx32", "vectorise-loop")),
     Chain("strangers/total", ("grid-stride:512", "sum-before-atomic:block", "vectorise-loop")),
     Chain("strangers/gemv", ("warp-per-row", "vectorise-loop")),
+    Chain("strangers/matmul", ("split-loop", "configuration:128x64x64")),
+    Chain("strangers/matmul", ("constants:GROUP=4", "tile-size:BM=64")),
     Chain("strangers/jacobi", ("block-coarsening:y2",)),
     Chain("strangers/heat", ("block-coarsening:z2",)),
 )
