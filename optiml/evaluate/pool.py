@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ir.diagnostics import Diagnostic, ExitCode, Location, UserError
@@ -23,6 +23,10 @@ _PRELOAD = (
     "optiml.evaluate.warm",
 )  # fmt: skip
 _PRELOAD_PYTHON = ("triton", "triton.compiler", "triton.backends.nvidia.compiler", "backends.compilers.triton")
+
+# What a child dies of, or what a verdict says, where a clock has decided.
+_CLOCK_DEATHS = ("timeout", "ended by SIGALRM")
+_CLOCK_RULES = ("time-limit", "compile-timeout")
 
 
 # How a child died -> what is made of it.
@@ -55,7 +59,7 @@ class Pool:
     def __init__(self, workers: int | None = None, language: str = "cuda") -> None:
         preload = _PRELOAD if language == "cuda" else (*_PRELOAD, *_PRELOAD_PYTHON)
         self._client = ZygoteClient(_HANDLER, workers or os.cpu_count() or 1, preload)
-        self._jobs: dict[int, tuple[int, Job]] = {}
+        self._sent: dict[int, _Sent] = {}
         self._verdicts: dict[int, Verdict | UserError] = {}
         self._count = 0
         self._memo = OwnFolder()
@@ -85,12 +89,19 @@ class Pool:
         self._client.close()
         self._memo.cleanup()
 
-    def _send(self, request: dict[str, Any], number: int, job: Job) -> None:
+    def _send(self, request: dict[str, Any], number: int, job: Job, alone: bool = False) -> None:
         limits = ChildLimits(job.limits.wall_s, job.limits.memory_bytes, job.limits.answer_bytes)
-        self._jobs[self._client.submit(request, limits)] = (number, job)
+        self._sent[self._client.submit(request, limits, alone)] = _Sent(number, job, request, alone)
 
     def _take(self, reply: dict[str, Any]) -> None:
-        number, job = self._jobs.pop(reply["id"])
+        sent = self._sent.pop(reply["id"])
+        if _is_of_clock(reply) and not sent.alone:
+            # The machine may have been busy: the clock's word counts once nothing else runs here.
+            self._send(sent.request, sent.number, sent.job, alone=True)
+            return
+        self._conclude(reply, sent.number, sent.job)
+
+    def _conclude(self, reply: dict[str, Any], number: int, job: Job) -> None:
         is_compiled = job.candidate.language == "cuda" or bool(job.artifacts)
         if "died" in reply:
             self._verdicts[number] = _of_death(reply["died"])
@@ -112,6 +123,25 @@ class Pool:
             return
         whole = replace(job, artifacts=texts, artifact_at=at)
         self._send(job_document(whole), number, whole)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A request under way."""
+
+    number: int
+    job: Job
+    request: dict[str, Any]
+    alone: bool
+
+
+def _is_of_clock(reply: dict[str, Any]) -> bool:
+    """Whether it was a clock that ended an evaluation, which says as much of the machine's load as of the candidate."""
+    if "died" in reply:
+        return reply["died"]["how"] in _CLOCK_DEATHS
+    diagnostics = (reply["answer"].get("verdict") or {}).get("diagnostics", ())
+    said = str(reply["answer"].get("error", ""))
+    return any(d["rule"] in _CLOCK_RULES for d in diagnostics) or any(f"[{rule}]" in said for rule in _CLOCK_RULES)
 
 
 def _of_answer(answer: dict[str, Any]) -> Verdict | UserError:

@@ -60,10 +60,10 @@ class ZygoteClient:
             self.close()
             self._resend()
 
-    def submit(self, request: dict[str, Any], limits: ChildLimits) -> int:
-        """Queue a request; the number under which its reply is."""
+    def submit(self, request: dict[str, Any], limits: ChildLimits, alone: bool = False) -> int:
+        """Queue a request, to run beside others or `alone`; the number under which its reply is."""
         self._count += 1
-        message = {"id": self._count, "limits": asdict(limits), "request": request}
+        message = {"id": self._count, "limits": asdict(limits), "request": request, "alone": alone}
         self._pending[self._count] = json.dumps(message).encode() + b"\n"
         self._send(self._count)
         return self._count

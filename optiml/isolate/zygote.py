@@ -2,8 +2,9 @@
 
 Requests come as lines of JSON on stdin, `{"id": 1, "limits": {...}, "request": {...}}`; a reply is a line on stdout,
 in the order in which children end: `{"id": 1, "answer": {...}}`, or `{"id": 1, "died": {"how": ..., "said": ...}}`. A
-child is killed with its whole process group at its deadline, when its memory or its answer is too large, and when stdin
-ends; it does not outlive the zygote, however that ends.
+request with `"alone": true` waits for all children, and those after it for its own. A child is killed with its whole
+process group at its deadline, when its memory or its answer is too large, and when stdin ends; it does not outlive the
+zygote, however that ends.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class _Child:
     folder: Path
     deadline_s: float
     limits: ChildLimits
+    alone: bool = False
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -86,8 +88,14 @@ class Zygote:
             for child in list(self._children.values()):
                 if why := excess(child.process.pid, child.folder, child.limits):
                     self._end(child, why)
-            while self._waiting and len(self._children) < self._workers:
+            while self._waiting and self._has_room(self._waiting[0]):
                 self._start(self._waiting.popleft())
+
+    def _has_room(self, message: dict[str, Any]) -> bool:
+        if not self._children:
+            return True
+        alone = message.get("alone") or any(c.alone for c in self._children.values())
+        return not alone and len(self._children) < self._workers
 
     def _patience_s(self) -> float | None:
         ends = [c.deadline_s for c in self._children.values()]
@@ -108,7 +116,7 @@ class Zygote:
         process.start()
         os.close(sender)
         deadline_s = time.monotonic() + limits.wall_s
-        child = _Child(message["id"], process, receiver, folder, deadline_s, limits)
+        child = _Child(message["id"], process, receiver, folder, deadline_s, limits, message.get("alone", False))
         self._children[receiver] = child
         self._selector.register(receiver, selectors.EVENT_READ)
 

@@ -28,6 +28,12 @@ def _sleep(request: Answer) -> Answer:
     return {"slept": True}
 
 
+def _span(request: Answer) -> Answer:
+    since = time.monotonic()
+    time.sleep(request["seconds"])
+    return {"since": since, "until": time.monotonic()}
+
+
 def _tell(request: Answer) -> Answer:
     Path(request["file"]).write_text(str(os.getpid()))
     return _spin(request)

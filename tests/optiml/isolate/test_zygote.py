@@ -53,6 +53,13 @@ def test_children_run_side_by_side(client: ZygoteClient) -> None:
     assert time.monotonic() - started < 1.5
 
 
+def test_who_is_to_be_alone_is(client: ZygoteClient) -> None:
+    deeds = [client.submit({"do": "span", "seconds": 0.3}, LIMITS, alone) for alone in (False, True, False, False)]
+    spans = [client.wait(number)["answer"] for number in deeds]
+    assert spans[0]["until"] <= spans[1]["since"]
+    assert all(spans[1]["until"] <= later["since"] for later in spans[2:])
+
+
 @pytest.mark.parametrize(
     ("deed", "limits", "how"),
     [
