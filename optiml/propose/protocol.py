@@ -118,7 +118,6 @@ class Context:
     metrics: Metrics | None = None
     limiter: str = ""
     tried: tuple[str, ...] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
     history: tuple[Attempt, ...] = ()
     machine: Machine | None = None
     memory: tuple[Remembered, ...] = ()

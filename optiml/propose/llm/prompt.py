@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from optiml.candidate import Candidate
 from optiml.edit import Edit
+from optiml.memory.words import as_text
 from optiml.propose.exchange import Message
 from optiml.propose.llm.diagnosis import Diagnosis
 from optiml.propose.llm.evidence import history_text, machine_text, profile_text, task_text
@@ -58,7 +59,7 @@ def editor_messages(context: Context, diagnosis: Diagnosis | None) -> tuple[Mess
     parts = [
         _situation(context, context.candidate),
         *_section("What was tried before", history_text(context.history)),
-        *(part for name, text in context.notes.items() for part in _section(name, text)),
+        *_section("What edits did to such kernels in earlier runs", _remembered(context)),
         *_section("Diagnosis", diagnosis.text() if diagnosis else ""),
         "Give one edit that makes this kernel faster.",
     ]
@@ -69,7 +70,7 @@ def repair_messages(context: Context, edit: Edit, verdict: Verdict) -> tuple[Mes
     """The question for what an edit should have been; the program that failed is the one to be edited."""
     parts = [
         _situation(context, edit.result, is_profiled=False),
-        f"This kernel is the result of the edit `{edit.tag}`, whose purpose was: {edit.why}",
+        f"This kernel is the result of the edit `{edit.tag}`, whose purpose was:\n\n{fenced(edit.why, 'text')}",
         *_section(
             f"It failed at the stage `{verdict.stage}` with `{verdict.status}`", fenced(verdict.evidence, "text")
         ),
@@ -89,6 +90,11 @@ def _editor(context: Context) -> str:
     mark = "`cuda`" if context.language == "cuda" else "`python`"
     keys = ", ".join([*KEYS[context.language], "constants.NAME", "entry (its template arguments)"])
     return EDITOR.replace("marked LANGUAGE", f"marked {mark}") + f"* Keys of `set`: {keys}.\n"
+
+
+def _remembered(context: Context) -> str:
+    text = as_text(context.memory, most=4, with_diffs=True)
+    return fenced(text, "text") if text else ""
 
 
 def _situation(context: Context, candidate: Candidate, is_profiled: bool = True) -> str:

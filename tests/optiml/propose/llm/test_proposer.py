@@ -10,6 +10,8 @@ import pytest
 
 from ir.diagnostics import ExitCode, UserError
 from optiml.edit import Edit
+from optiml.memory.offer import Remembered
+from optiml.memory.record import Record
 from optiml.propose.exchange import Loose, total
 from optiml.propose.llm.openai_api import OpenAiProvider
 from optiml.propose.llm.options import ModelOptions
@@ -24,6 +26,10 @@ SOURCE = ASKED.candidate.source
 JUDGED = Says(
     '```json\n{"limiter": "l1", "evidence": "18 sectors an access", "advice": "go through shared memory"}\n```'
 )
+RECORD = Record(
+    "t", "gemm", "cuda", "sm_80", "shared-tile", "rules", "dram", "dram", "fma", 2.0, "modelled", "a", "b", "+x", {}
+)
+TILED = Remembered(RECORD, 0.9)
 NO_MORE = Says(answer(tag="none", why="That is all."))
 
 
@@ -69,14 +75,14 @@ def test_no_more_edits_than_are_asked_for() -> None:
 def test_the_prompt_has_the_evidence() -> None:
     wrong = Attempt("pad", 0, False, "wrong-result", -1.0, evidence="y: 12 of 64 elements wrong")
     good = Attempt("unroll:4", 0, True, "ok", 0.2, 1.22, "dram")
-    _, server = proposed(JUDGED, NO_MORE, asked=replace(ASKED, history=(wrong, good), notes={"Memory": "tiles won"}))
+    _, server = proposed(JUDGED, NO_MORE, asked=replace(ASKED, history=(wrong, good), memory=(TILED,)))
     text = said(server, 1)
     for piece in (
         SOURCE, "x: in tensor of fp32, shape (ROWS, COLS)", "grid=[cdiv(COLS, 32), cdiv(ROWS, 32)]", "NVIDIA A100",
         "2039 GB/s", "108 SMs", "modelled time", "700 us at ROWS=4096 COLS=4096", "limited by: l1", "lg_throttle 97%",
         f"line 12: 97% of stalls, mostly lg_throttle, 69% of instructions; 18 sectors an access, 4 at best: {HOT}",
         "registers of a thread 18", "occupancy 100%", "pad: wrong-result", "12 of 64 elements wrong",
-        "unroll:4: kept on this path; 1.22x", "## Memory\n\ntiles won", "launch.block", "error allowed",
+        "unroll:4: kept on this path; 1.22x", "shared-tile made gemm 2.00x faster", "launch.block", "error allowed",
     ):  # fmt: skip
         assert piece in text, piece
     assert "gone();" not in text, "a hot line that is not in this text is not told"
@@ -153,7 +159,7 @@ def test_another_prompt_than_before_is_told() -> None:
         asks = proposer(server, diagnose=False)
         asks.propose(replace(ASKED, log=log), np.random.default_rng(0))
         with pytest.raises(UserError, match="run-diverged"):
-            asks.propose(replace(ASKED, log=log, limiter="dram", notes={"New": "x"}), np.random.default_rng(0))
+            asks.propose(replace(ASKED, log=log, memory=(TILED,)), np.random.default_rng(0))
 
 
 def test_tokens_and_money_are_added_up_for_every_call_bad_ones_too() -> None:
