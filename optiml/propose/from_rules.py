@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ class RulesProposer:
         rules = rules_for(context.language)
         aimed = [r for r in rules if limiter in r.limiters]
         others = [r for r in rules if limiter not in r.limiters]
-        edits = _distinct(chain(_interleaved(aimed, unit), _interleaved(others, unit)))
+        against = (replace(edit, limiter=limiter) for edit in _interleaved(aimed, unit))
+        edits = _distinct(chain(against, _interleaved(others, unit)))
         done = {_move(tag) for tag in context.tried}
         return tuple(sorted(edits, key=lambda e: (_move(e.tag) in done, -worth(e.tag, context.memory))))
 

@@ -25,6 +25,8 @@ CHAINS = {
     "add-on-load": Chain("reduction", ("add-on-load",)),
     "private-histogram": Chain("histogram:global", ("private-histogram",)),
     "two-dimensional": Chain("strangers/transpose_flat", ("two-dimensional",)),
+    "block-order": Chain("strangers/product", ("block-order:4",)),
+    "constants": Chain("stencil", ("constants:DEPTH=32",)),
     "sum-before-atomic": Chain("strangers/total", ("sum-before-atomic",)),
     "aggregate-atomics": Chain("histogram:global", ("aggregate-atomics",)),
     "online-softmax": Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax")),
