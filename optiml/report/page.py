@@ -9,6 +9,8 @@ from typing import Any
 
 from optiml.candidate import Candidate
 from optiml.difference import Line, difference
+from optiml.memory.record import record_of
+from optiml.memory.words import record_text
 from optiml.report.changes import Change, changes
 from optiml.report.curve import curve, points
 from optiml.report.story import error_text, limited, story, title
@@ -153,6 +155,8 @@ def _facts(reading: Reading) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield "Launch", list(_launch(reading))
     yield "Settings", list(_flat(reading.settings))
     yield "Environment", list(_flat(reading.facts.get("environment", {})))
+    offered = [record_of(d) for d in reading.facts.get("memory", [])]
+    yield "Offered of earlier runs", [(str(n), record_text(r)) for n, r in enumerate(offered, 1)]
 
 
 def _launch(reading: Reading) -> Iterator[tuple[str, str]]:

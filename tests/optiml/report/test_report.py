@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from optiml.candidate import Candidate
 from optiml.cli.main import optiml
 from optiml.edit import Edit
+from optiml.memory.record import record_document
 from optiml.report.changes import changes
 from optiml.report.curve import best_so_far, curve, points
 from optiml.report.page import run_html
@@ -24,6 +25,7 @@ from optiml.store.reading import Reading, read_run
 from optiml.store.store import StepRow, Store
 from optiml.verdict import HotLine, Metrics, SizeTime, Status, failed
 from tests.optiml.landscape import baseline, bowl, passed, program, search
+from tests.optiml.memory.test_memory import record
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 # Elements that make a browser fetch something.
@@ -192,6 +194,13 @@ def test_hostile_text_is_only_text(tmp_path: Path) -> None:
     broken = Edit(EVIL, EVIL, EVIL, Candidate("triton", "A = 3"), EVIL)
     page = Checker(run_html(one_step(tmp_path / "s.optiml", old, broken, failed(Status.CRASH, EVIL, EVIL))))
     assert page.tags["script"] == 1 and EVIL in page.text
+
+
+def test_the_page_tells_launch_settings_and_what_was_remembered(tmp_path: Path) -> None:
+    known = record_document(record(EVIL, 2.0))
+    page = Checker(run_html(read_run(begun(tmp_path / "r.optiml", memory=[known]))))
+    for text in ("launch.block", "[32]", "strategy", "versions.numpy", f"{EVIL} made bowl 2.00x faster on sm_80"):
+        assert text in page.text
 
 
 def test_a_page_is_the_same_twice(tmp_path: Path) -> None:
