@@ -32,13 +32,14 @@ def prefix(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> list
     program = None if os.environ.get(OFF) else shutil.which("bwrap")
     if program is None or not _works(program):
         return []
-    folders = [*map(Path, _SYSTEM), *_python(), *readable]
+    folders = [*always_readable(), *readable]
     return [program, *_ALONE, *_bound("--ro-bind-try", folders), *_bound("--bind-try", writable), "--"]
 
 
-def _python() -> list[Path]:
-    """Python's own folders, outermost first, so that none hides another."""
-    return sorted({Path(p).absolute() for p in (sys.prefix, sys.base_prefix, *sys.path) if p and Path(p).exists()})
+def always_readable() -> list[Path]:
+    """The system's folders and Python's own, outermost first, so that none hides another."""
+    python = {Path(p).absolute() for p in (sys.prefix, sys.base_prefix, *sys.path) if p and Path(p).exists()}
+    return [*map(Path, _SYSTEM), *sorted(python)]
 
 
 def _bound(option: str, folders: Iterable[Path]) -> list[str]:

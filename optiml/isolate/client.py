@@ -51,7 +51,9 @@ class ZygoteClient:
 
     def show(self, readable: Iterable[Path], writable: Iterable[Path]) -> None:
         """Let the zygote see these folders, besides those shown before; it begins anew if it runs."""
-        more, own = set(readable) - self._readable, set(writable) - self._writable
+        seen = (*self._readable, *bubblewrap.always_readable())
+        more = {folder for folder in readable if not any(folder.is_relative_to(at) for at in seen)}
+        own = set(writable) - self._writable
         if not more and not own:
             return
         self._readable |= more

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from backends.machines import load_machine
+from optiml.evaluate.questions import guarded
 from optiml.isolate import landlock, seccomp
 from optiml.verdict import Status, Verdict
-from tests.adversarial.fixtures import Fixture, fixtures
-from tests.adversarial.judging import Court
+from tests.adversarial.fixtures import HERE, Fixture, fixtures, task_of
+from tests.adversarial.judging import TARGET, Court
 
 pytestmark = pytest.mark.skipif(
     not (landlock.version() and seccomp.is_available()), reason="Python of candidates is not run without a sandbox"
 )
+TASKS = sorted(path.name for path in (HERE / "tasks").iterdir() if path.is_dir())
 
 
 def _parameters(folder: str) -> list[object]:
@@ -46,6 +49,14 @@ def test_an_honest_kernel_is_accepted(court: Court, fixture: Fixture) -> None:
     verdict = _verdict(court, fixture)
     assert verdict.status is Status.OK, f"{verdict.stage}: {verdict.evidence}"
     assert verdict.metrics is not None and verdict.metrics.time_us > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_baselines_are_right_and_touch_all_of_their_data(court: Court, name: str) -> None:
+    verdict = court.baseline(name)
+    assert verdict.is_ok and verdict.metrics is not None, verdict.evidence
+    assert guarded(court.question(name), task_of(name), load_machine(TARGET), verdict.metrics) == court.job(name)
 
 
 def test_the_suite_is_as_large_as_it_says() -> None:

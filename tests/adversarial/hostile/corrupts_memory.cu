@@ -4,4 +4,4 @@
 //| status = ["fault"]
 //| says = "out-of-bounds|address"
 
-extern "C" __global__ void axpy(const float* x, float* y, int n) { *(volatile float*)0x7f0000001000ull = 1.0f; }
+extern "C" __global__ void axpy(const float* x, float* y, int n) { *(volatile float*)0x123456789ab0ull = 1.0f; }

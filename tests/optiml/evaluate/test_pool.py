@@ -113,7 +113,7 @@ def test_an_endless_kernel_times_out(pool: Pool) -> None:
 def test_python_that_attacks_is_a_compile_error_with_its_reason(pool: Pool, line: str) -> None:
     verdict = judged(pool, job(TRITON, Candidate("triton", f"{line}\n{TRITON.source.read_text()}")))
     assert verdict.status is Status.COMPILE_ERROR
-    assert "Permission" in verdict.evidence or "permitted" in verdict.evidence
+    assert any(word in verdict.evidence for word in ("Permission", "permitted", "FileNotFoundError", "ProcessLookup"))
 
 
 def test_python_that_forges_the_answer_is_a_cheat_or_a_crash(pool: Pool) -> None:

@@ -69,3 +69,8 @@ def gemv(M: torch.Tensor, v: torch.Tensor) -> dict[str, torch.Tensor]:
 def product_of_halves(A: torch.Tensor, B: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return `C`: A B."""
     return {"C": A @ B}
+
+
+def batched(lhs: torch.Tensor, rhs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return `out`: the product of each pair."""
+    return {"out": lhs @ rhs}

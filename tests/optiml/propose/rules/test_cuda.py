@@ -27,6 +27,7 @@ CHAINS = {
     "two-dimensional": Chain("strangers/transpose_flat", ("two-dimensional",)),
     "block-order": Chain("strangers/product", ("block-order:4",)),
     "constants": Chain("stencil", ("constants:DEPTH=32",)),
+    "cover-grid": Chain("histogram:global", ("cover-grid",)),
     "sum-before-atomic": Chain("strangers/total", ("sum-before-atomic",)),
     "aggregate-atomics": Chain("histogram:global", ("aggregate-atomics",)),
     "online-softmax": Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax")),

@@ -15,6 +15,8 @@ CHAINS = (
     Chain("strangers/transpose", ("transpose-tile", "pad-shared")),
     Chain("strangers/transpose_flat", ("two-dimensional:32x8", "transpose-tile:32x8", "pad-shared")),
     Chain("strangers/product_flat", ("two-dimensional:16x16", "shared-tiling")),
+    Chain("strangers/batched", ("shared-tiling", "register-tiling:32x32")),
+    Chain("strangers/histogram", ("cover-grid", "private-histogram:binsx8")),
     Chain("strangers/block_sums", ("sequential-reduction", "add-on-load:2", "shuffle-reduction")),
     Chain("strangers/softmax_rows", ("warp-per-row", "vectorise-loop")),
     Chain("strangers/softmax_rows", ("block-per-row:128",)),
