@@ -21,7 +21,7 @@ from optiml.memory import session as memory
 from optiml.memory.features import features
 from optiml.memory.session import offer_of
 from optiml.propose.llm.options import ModelOptions
-from optiml.propose.registry import from_anywhere, make_proposer, make_ready
+from optiml.propose.registry import from_anywhere, make_proposer, make_ready, watch
 from optiml.search.budget import Budget
 from optiml.search.driver import Driver, Searched, Told
 from optiml.search.finalists import Final, choose
@@ -218,6 +218,7 @@ class _Run:
         baseline, metrics = self._baseline()
         judge = Judge(self.evaluator, self._guarded(metrics), settings.seed, self.store, "search")
         ground = self.ground
+        watch(ground.proposer, self.watcher.stage)
         offer = offer_of(self.store.facts().get("memory", []))
         space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline, offer)
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)

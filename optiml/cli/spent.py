@@ -43,4 +43,4 @@ def _line(told: dict[str, Any]) -> str:
     least = "at least " if told["has_unknown_cost"] else ""
     money = "cost unknown" if cost is None else f"{least}{cost:.4f} USD"
     calls = f"{told['calls']} call{'s' if told['calls'] != 1 else ''}"
-    return f"{told['proposer']}: {calls}, {told['used']} answers used; {tokens}; {money}."
+    return f"{told['proposer']}: {calls}, {told['used']} with a usable answer; {tokens}; {money}."

@@ -70,10 +70,20 @@ def make_proposer(text: str, options: ModelOptions, budget: Budget) -> Proposer:
 
 def make_ready(proposer: Proposer) -> None:
     """Raises UserError where it is known now that a proposer cannot work: a package, a key or a file is missing."""
-    members: Sequence[Any] = proposer.members if isinstance(proposer, Bandit) else [proposer]
-    for member in members:
+    for member in _members(proposer):
         check: Callable[[], None] = getattr(member, "ready", lambda: None)
         check()
+
+
+def watch(proposer: Proposer, progress: Callable[[str], None]) -> None:
+    """Have every call of a model told before it is made."""
+    for member in _members(proposer):
+        listen: Callable[[Callable[[str], None]], None] = getattr(member, "watch", lambda _progress: None)
+        listen(progress)
+
+
+def _members(proposer: Proposer) -> Sequence[Any]:
+    return proposer.members if isinstance(proposer, Bandit) else [proposer]
 
 
 def from_anywhere(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from optiml.edit import Edit
@@ -28,6 +28,10 @@ class LlmProposer:
         self.has_price = provider.has_price
         self._provider, self._options = provider, options
         self._caller = Caller(provider)
+
+    def watch(self, progress: Callable[[str], None]) -> None:
+        """Have each call told before it is made."""
+        self._caller.progress = progress
 
     def ready(self) -> None:
         """Raises UserError where it is known now that no call can be made."""

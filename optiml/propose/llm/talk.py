@@ -21,13 +21,15 @@ MOST_SILENT = 3
 
 @dataclass
 class Caller:
-    """Makes the calls of one proposer; counts those in a row that brought no reply."""
+    """Makes the calls of one proposer; counts those in a row that brought no reply. `progress` hears of each."""
 
     provider: Provider
     silent: int = 0
+    progress: Callable[[str], None] = lambda _line: None
 
     def reply(self, request: Request) -> Reply:
         """A reply without keys. Raises UserError `model-unreachable` after MOST_SILENT calls without any."""
+        self.progress(f"asking {self.provider.name} ({request.label})")
         reply = self.provider.ask(request)
         if reply.end is End.BROKEN:
             reply = self.provider.ask(request)

@@ -82,6 +82,13 @@ def test_it_replays_bit_for_bit_without_a_model(run: tuple[Path, dict[str, Any]]
     assert rows(again, "SELECT * FROM exchanges") == []
 
 
+def test_a_finished_run_is_resumed_without_a_call(run: tuple[Path, dict[str, Any]]) -> None:
+    before = rows(run[0], "SELECT * FROM exchanges")
+    again = command("resume", str(run[0]), "--json", "-q")
+    assert json.loads(again.stdout) == run[1]
+    assert rows(run[0], "SELECT * FROM exchanges") == before
+
+
 def test_the_key_is_nowhere_and_the_calls_are_told(run: tuple[Path, dict[str, Any]]) -> None:
     files = [f for f in run[0].parent.rglob("*") if f.is_file()]
     assert files and not any(SECRET.encode() in f.read_bytes() for f in files)
