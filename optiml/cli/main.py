@@ -8,6 +8,7 @@ from twill.cli.entry import LazyGroup, print_version, run
 
 # Subcommand -> module of optiml.cli that defines `command`, and the line that `optiml --help` shows.
 COMMANDS = {
+    "import": ("import_", "Make a task of a problem of another collection: kernelbench:FILE."),
     "init": ("init", "Write a task for a kernel: what can be read off its source, and what is left to fill in."),
     "check": ("check", "Prove that a task tells right from wrong."),
     "optimize": ("optimize", "Search for a faster kernel that passes the task's checks."),

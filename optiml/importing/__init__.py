@@ -1,0 +1,1 @@
+"""Problems of other collections to tasks: `kernelbench:FILE`, a PyTorch model with its inputs."""

@@ -1,0 +1,146 @@
+"""A model to the files of a task: the task file, the reference, and a kernel, the user's own or a first one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ir.expression import Expression
+from optiml.importing.kernels import FirstKernel, first_kernel
+from optiml.importing.operations import base_name
+from optiml.importing.reference import output_names, reference_text, task_dtype
+from optiml.importing.sizing import Model
+from optiml.importing.trace import Tensor
+from optiml.store.toml import toml_text
+
+_TARGETS = ["sm_80", "sm_86", "sm_89", "sm_90"]
+# Operations that are not defined for all numbers: inputs of models with them stay as the problem has them.
+_POSITIVE = ("log", "log2", "log1p", "sqrt", "rsqrt", "pow", "reciprocal")
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is to be written: file name -> text, and what the user should know."""
+
+    texts: Mapping[str, str]
+    family: str
+    warnings: tuple[str, ...]
+
+
+def task_files(name: str, origin: str, model: Model) -> Files:
+    """Task, reference and a first kernel. Raises UserError: what `first_kernel` raises."""
+    (out,) = output_names(model.plain) if len(model.plain.outputs) == 1 else ("out",)
+    taken = {f"{t.name}_ptr" for t in model.plain.tensors} | {
+        *_symbols(model),
+        f"{out}_ptr",
+        "row",
+        "rows",
+        "cols",
+        "acc",
+    }
+    kernel = first_kernel(model.core, taken | {"ks", "kt", "inside", "offs", "start", "tl", "batch_index"})
+    lines = [line.replace("out_ptr", f"{out}_ptr") for line in kernel.lines]
+    sizes = [s for s in _symbols(model) if any(re.search(rf"\b{s}\b", line) for line in lines)]
+    tensors = [t for t in model.plain.tensors if any(f"{t.name}_ptr" in line for line in lines)]
+    data = {
+        **_head(name, f"{name}.py", f"{name}_kernel"),
+        "argument": [*(_argument(t, model) for t in tensors), *_outputs(model), *map(_scalar, sizes)],
+        "constants": dict(kernel.constants),
+        "launch": {"grid": [_task_text(g, model) for g in kernel.grid], "num_warps": 4},
+        "sizes": {key: [dict(row) for row in rows] for key, rows in model.sets.items()},
+    }
+    unused = [t.name for t in model.plain.tensors if t not in tensors]
+    warnings = (*model.warnings, *(f"the kernel does not read `{n}`, on which no output depends" for n in unused))
+    texts = {
+        "task.toml": _comment(origin, warnings) + toml_text(data),
+        "reference.py": reference_text(name, model.plain),
+        f"{name}.py": _kernel_text(name, kernel, lines, [t.name for t in tensors], out, sizes),
+    }
+    return Files(texts, kernel.family, warnings)
+
+
+def _head(name: str, source: str, entry: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "source": source,
+        "entry": entry,
+        "reference": "reference.py:reference",
+        "targets": _TARGETS,
+    }
+
+
+def _comment(origin: str, warnings: tuple[str, ...]) -> str:
+    told = [f"# Imported from {origin}; the model's parameters are inputs.", *(f"# Note: {w}." for w in warnings)]
+    return "\n".join([*told, ""])
+
+
+def _symbols(model: Model) -> list[str]:
+    return [name.lower() for name in model.sets["report"][0]]
+
+
+def _task_text(text: str, model: Model) -> str:
+    """A text of the kernel's in the names of the task file."""
+    names = {name.lower(): name for name in model.sets["report"][0]}
+    return re.sub(r"[A-Za-z_]\w*", lambda m: names.get(m[0], m[0]), text)
+
+
+def _shape(shape: tuple[int | Expression, ...]) -> list[str | int]:
+    """A scalar is a tensor of one element."""
+    return [n if isinstance(n, int) else str(n) for n in shape] or [1]
+
+
+def _argument(tensor: Tensor, model: Model) -> dict[str, Any]:
+    told = {"name": tensor.name, "parameter": f"{tensor.name}_ptr", "role": "in", "dtype": task_dtype(tensor.dtype)}
+    fill = {"distribution": found} if (found := _distribution(tensor, model)) else {}
+    return {**told, "shape": _shape(tensor.shape), **fill}
+
+
+def _distribution(tensor: Tensor, model: Model) -> Any:
+    """Normal, unless the problem has whole numbers, or ones from 0 to 1 that some operation needs to be positive.
+
+    Numbers from 0 to 1 else tell too little: there a rectifier is the identity.
+    """
+    if tensor.fill == "rand" and any(base_name(n) in _POSITIVE for n in model.plain.nodes):
+        return "uniform"
+    if tensor.fill == "randint" and tensor.high > tensor.low:
+        return {"kind": "integers", "low": tensor.low, "high": tensor.high}
+    if tensor.name.endswith("running_var"):
+        return {"kind": "uniform", "low": 0.5, "high": 1.5}
+    return "normal" if tensor.dtype != "bool" else {"kind": "integers", "low": 0, "high": 2}
+
+
+def _outputs(model: Model) -> list[dict[str, Any]]:
+    by_name = {n.name: n for n in model.plain.nodes}
+    found = []
+    for name, result in zip(output_names(model.plain), model.plain.outputs, strict=True):
+        node = by_name[result]
+        told = {"name": name, "parameter": f"{name}_ptr", "role": "out", "dtype": task_dtype(node.dtype)}
+        found.append({**told, "shape": _shape(node.shape)})
+    return found
+
+
+def _scalar(size: str) -> dict[str, Any]:
+    return {"name": size, "kind": "scalar", "dtype": "i32", "value": size.upper()}
+
+
+def _kernel_text(
+    name: str, kernel: FirstKernel, lines: list[str], tensors: list[str], out: str, sizes: list[str]
+) -> str:
+    constants = [f"{c}: tl.constexpr" for c in kernel.constants]
+    parameters = [*(f"{t}_ptr" for t in tensors), f"{out}_ptr", *sizes, *constants]
+    return "\n".join(
+        [
+            f'"""{name}, {kernel.family}: a first kernel, written to be right; the search makes it fast."""',
+            "",
+            "import triton",
+            "import triton.language as tl",
+            "",
+            "",
+            "@triton.jit",
+            f"def {name}_kernel({', '.join(parameters)}):",
+            *lines,
+            "",
+        ]
+    )
