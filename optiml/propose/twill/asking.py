@@ -77,12 +77,12 @@ class Subject:
         return sum(2 * op.results[0].type.elements * types[op.operands[0]].shape[-1] for op in self.products)
 
     @property
-    def accumulator_registers(self) -> int:
-        """Registers of a thread that the largest accumulator takes; 0 where it lives in a memory of its own."""
+    def product_registers(self) -> int:
+        """Registers of a thread that the results of all products take; 0 where they live in a memory of their own."""
         if self.machine.tmem_columns is not None:
             return 0
-        most = max((op.results[0].type.elements for op in self.products), default=0)
-        return most // (self.machine.threads_per_warp * self.warps)
+        elements = sum(op.results[0].type.elements for op in self.products)
+        return elements // (self.machine.threads_per_warp * self.warps)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 Tiles are changed step by step, and the search goes on from the best. The measure is the work of one iteration over the
 lower bound on its II, times the share of SMs that have a program on average over the waves of the launch. The number of
-warps follows from the registers of the accumulators, that of stages from the latency which loads must hide.
+warps follows from the registers of the products, that of stages from the latency which loads must hide.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _MOST_STEPS = 8
 _MOST_STAGES = 7
 # Rates that differ by less count as the same.
 _SAME_RATE = 1.02
-# Registers of a thread that an accumulator may take: operands and addresses need room too.
-_ACCUMULATOR_REGISTERS = 128
+# Registers of a thread that results of products may take: what is computed from them, and addresses, need room too.
+_PRODUCT_REGISTERS = 128
 # Stages that a tile should leave room for.
 _WANTED_STAGES = 3
 
@@ -73,8 +73,8 @@ class Configuration:
     @property
     def room(self) -> int:
         """Copies of these tiles that shared memory holds."""
-        each = sum(op.smem_bytes for op in self.loads)
-        return (self.subject.machine.smem_bytes or 0) // each if each else 0
+        each, held = sum(op.smem_bytes for op in self.loads), sum(i.smem_bytes for i in self.graph.invariants)
+        return max(0, (self.subject.machine.smem_bytes or 0) - held) // each if each else 0
 
     @property
     def stages(self) -> int:
@@ -84,10 +84,10 @@ class Configuration:
 
     @property
     def merit(self) -> tuple[float, ...]:
-        """What comes first: the rate; then idle time of the second unit, small accumulators, room for stages, work."""
+        """What comes first: the rate; then idle time of the second unit, few registers, room for stages, work."""
         second = (*(b.ii_cycles for b in self.bounds if b.kind == "unit"), 0, 0)[1]
         step = round(log(max(self.rate, 1e-9)) / log(_SAME_RATE))
-        registers, has_room = self.subject.accumulator_registers, self.room >= _WANTED_STAGES
+        registers, has_room = self.subject.product_registers, self.room >= _WANTED_STAGES
         return step, -round(second / self.ii_cycles, 1), -registers * self.subject.warps, has_room, self.subject.work
 
 
@@ -112,7 +112,7 @@ class Study:
         """Those candidates whose loop has some schedule: each with the fewest warps whose registers suffice."""
         for candidate, subject in self.subjects(candidates):
             programs = _programs(candidate, self.task)
-            roomy = [s for s in subject.spread if s.accumulator_registers <= _ACCUMULATOR_REGISTERS]
+            roomy = [s for s in subject.spread if s.product_registers <= _PRODUCT_REGISTERS]
             for each in roomy if programs else ():
                 bounded = _bounded(each)
                 if bounded is not None:

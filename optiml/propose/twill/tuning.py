@@ -62,7 +62,7 @@ def _room(config: Configuration) -> str:
     subject = config.subject
     hidden = f"loads take {config.latency_cycles} cycles, {config.stages} copies of their tiles hide that"
     loads = f"{hidden}, {config.room} fit shared memory"
-    taken = f"an accumulator takes {subject.accumulator_registers} registers"
+    taken = f"results of products take {subject.product_registers} registers"
     registers = f"{taken} of each thread of {subject.warps} warps"
     return "; ".join([loads] * bool(config.loads) + [registers] * bool(config.subject.products))
 
