@@ -123,7 +123,8 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
         return
     for bm, bn, bk, tm, tn in _TILES:
         sizes = {"bm": bm, "bn": bn, "bk": bk, "tm": tm, "tn": tn, "threads": bm * bn // (tm * tn)}
-        launch = {"launch.grid": [f"cdiv({cols}, {bn})", f"cdiv({rows}, {bm})"], "launch.block": [sizes["threads"]]}
+        grid = [f"cdiv({cols}, {bn})", f"cdiv({rows}, {bm})", *kernel.unit.launch["grid"][2:]]
+        launch = {"launch.grid": grid, "launch.block": [sizes["threads"]]}
         yield Rewrite(f"{bm}x{bn}x{bk}/{tm}x{tn}", c.rewritten(_BODY.format(**_names(c), **sizes)), launch)
 
 

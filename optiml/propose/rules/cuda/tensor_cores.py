@@ -140,7 +140,8 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     rows, cols = c.extent(c.row), c.extent(c.col)
     if rows is None or cols is None or kernel.names & _LOCALS:
         return
-    launch = {"launch.grid": [f"cdiv({cols}, {_TILE})", f"cdiv({rows}, {_TILE})"], "launch.block": [_THREADS]}
+    grid = [f"cdiv({cols}, {_TILE})", f"cdiv({rows}, {_TILE})", *kernel.unit.launch["grid"][2:]]
+    launch = {"launch.grid": grid, "launch.block": [_THREADS]}
     yield Rewrite("wmma", "#include <mma.h>\n" + c.rewritten(_BODY.format(**_parts(c))), launch)
 
 

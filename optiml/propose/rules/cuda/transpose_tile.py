@@ -88,7 +88,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     bounds = _bounds(kernel, copy)
     for width, height in _BLOCKS if bounds is not None else ():
         if (width, height) != block[:2] or outer is None:
-            grid = [f"cdiv({bound}, {width})" for bound in bounds or ()]
+            grid = [*(f"cdiv({bound}, {width})" for bound in bounds or ()), *kernel.unit.launch["grid"][2:]]
             yield _tiled(kernel, copy, width, height, {"launch.block": [width, height], "launch.grid": grid})
 
 

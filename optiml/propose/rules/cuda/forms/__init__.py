@@ -19,14 +19,25 @@ from optiml.propose.rules.cuda.forms.order import ordered
 from optiml.propose.rules.cuda.forms.pointers import pointers
 from optiml.propose.rules.cuda.forms.rebinding import rebound
 from optiml.propose.rules.cuda.forms.temporaries import temporaries
-from optiml.propose.rules.cuda.forms.while_loops import counted
+from optiml.propose.rules.cuda.forms.while_loops import counted, headed
 from optiml.propose.rules.cuda.inlining import inlined
 from optiml.propose.rules.cuda.macros import expanded
 
 Changes = list[tuple[int, int, str]]
 Pass = Callable[[Source, Node], Changes]
 
-_PLAIN: tuple[Pass, ...] = (separated, counted, aliases, rebound, pointers, temporaries, ordered, idioms, merged)
+_PLAIN: tuple[Pass, ...] = (
+    separated,
+    counted,
+    headed,
+    aliases,
+    rebound,
+    pointers,
+    temporaries,
+    ordered,
+    idioms,
+    merged,
+)
 _MOST_CHANGES = 200
 # Every rule asks for the forms of the same text.
 _KEPT = 64

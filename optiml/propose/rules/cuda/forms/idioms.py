@@ -45,6 +45,8 @@ def _taken(source: Source, node: Node, floats: set[str]) -> str | None:
 
 def _assigned(source: Source, node: Node, floats: set[str]) -> str | None:
     change = assignment(source, node)
+    if change is not None and change[2].type == "parenthesized_expression":
+        return f"{source.of(change[0])} {change[1]} {source.of(named(change[2])[0])};"
     if change is None or change[1] != "=" or source.of(change[0]) not in floats:
         return None
     name, value = source.of(change[0]), change[2]

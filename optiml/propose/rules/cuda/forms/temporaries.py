@@ -30,7 +30,8 @@ def temporaries(source: Source, function: Node) -> list[tuple[int, int, str]]:
     """
     for variable in variables(source, function):
         names = source.names(variable.value)
-        if variable.is_pointer or names & _BUILTINS or not is_fixed(source, function, variable.name):
+        is_own_index = variable.is_integer and names & _BUILTINS
+        if variable.is_pointer or is_own_index or not is_fixed(source, function, variable.name):
             continue
         is_split = variable.is_integer and any(n.type in ("/", "%") for n in walk(variable.value))
         if not variable.uses or any(walk(variable.value, "call_expression")) or variable.type == "auto" or is_split:

@@ -1,4 +1,4 @@
-"""`int i = a; while (i < b) { ...; i += c; }` as `for (int i = a; i < b; i += c) ...`."""
+"""`int i = a; while (i < b) { ...; i += c; }`, or `for (; i < b; i += c)`, as `for (int i = a; i < b; i += c) ...`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,27 @@ def counted(source: Source, function: Node) -> list[tuple[int, int, str]]:
         variable = known.get(source.of(test.children[0])) if test.type == "binary_expression" else None
         if variable is not None and _is_counted(source, node, body, variable):
             return _changes(source, node, test, named(body)[-1], variable)
+    return []
+
+
+def headed(source: Source, function: Node) -> list[tuple[int, int, str]]:
+    """Changes for the first `for` whose variable is declared before it, and used in it alone.
+
+    >>> source = Source.parse("void f(int n) { int i = 0; for (; i < n; i += 2) g(i); }")
+    >>> source.spliced(*headed(source, next(walk(source.root, "function_definition"))))
+    'void f(int n) {  for (int i = 0; i < n; i += 2) g(i); }'
+    """
+    known = {v.name: v for v in variables(source, function) if v.is_integer}
+    for node in walk(function, "for_statement"):
+        test = node.child_by_field_name("condition")
+        is_open = node.child_by_field_name("initializer") is None and test is not None and bool(test.children)
+        variable = known.get(source.of(test.children[0])) if is_open and test is not None else None
+        if variable is None or node.parent != variable.node.parent:
+            continue
+        if all(node.start_byte <= use.start_byte < node.end_byte for use in variable.uses):
+            place = source.of(node).index(";") + node.start_byte
+            head = f"for ({variable.type} {variable.name} = {source.of(variable.value)}"
+            return [(variable.node.start_byte, variable.node.end_byte, ""), (node.start_byte, place, head)]
     return []
 
 
