@@ -85,7 +85,7 @@ def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFA
 class TaskRun:
     """One case on one device: its inputs on the host, its buffers and its kernel on the device.
 
-    is_blind: what memory held before a further launch would have passed for its result.
+    is_blind: what memory held before a further launch with the same inputs would have passed for its result.
     """
 
     case: Case
@@ -128,7 +128,8 @@ class TaskRun:
             buffer = self.buffers[argument.name]
             self.device.write(buffer, np.full(buffer.nbytes, POISON, np.uint8))
         self._write()
-        self.is_blind |= all(compare(name, got, known[name]).passed for name, got in self.outputs().items())
+        if not regime:
+            self.is_blind = all(compare(name, got, known[name]).passed for name, got in self.outputs().items())
         try:
             return self._judged(self._launch(compiled), lambda: known)
         except UserError as error:

@@ -53,8 +53,13 @@ def check_touched(metrics: Metrics, needed_bytes: float) -> str:
 def tensor_bytes(task: Task, sizes: Sizes) -> int:
     """Bytes of all inputs and outputs; one that is both counts twice."""
     values = task.values(sizes)
-    tensors = [a for a in task.arguments if a.kind != "scalar" and a.role != "scratch"]
-    return sum(_nbytes(a, values) * (2 if a.role == "inout" else 1) for a in tensors)
+    return distinct_bytes(task, sizes) + sum(_nbytes(a, values) for a in task.arguments if a.role == "inout")
+
+
+def distinct_bytes(task: Task, sizes: Sizes) -> int:
+    """Bytes of all inputs and outputs, each once."""
+    values = task.values(sizes)
+    return sum(_nbytes(a, values) for a in task.arguments if a.kind != "scalar" and a.role != "scratch")
 
 
 def _nbytes(argument: Argument, values: Sizes) -> int:

@@ -1,7 +1,7 @@
 """Does a task tell right from wrong? Answers that a broken or lazy kernel might give must be found out.
 
 Each mutation is put in place of one output, and compared as a kernel's output would be. It must be found wrong at some
-size of the task, or the task does not depend on what the mutation spoils.
+size of the task, or the task does not depend on what the mutation spoils. And each input must matter to some output.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 
 # Of the elements at the end that a truncated answer lacks.
 _LOST_SHARE = 8
+# Unit roundoff of bfloat16, with a margin: a coarser tolerance cannot tell its rounding.
+_COARSE = 2.0**-10
 
 
 @dataclass(frozen=True)
 class Case:
-    """One size with the right answers for two draws of the inputs."""
+    """One size with the right answers for two draws of the inputs. is_derived: the task states no tolerance."""
 
     inputs: Mapping[str, torch.Tensor]
     expected: Mapping[str, Expected]
     others: Mapping[str, Expected]
+    is_derived: bool = True
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one mutation of one output: found out at `found` of the `tried` sizes."""
+    """What came of one mutation of one output (or of an input, if that is ignored): found out at `found` of `tried`."""
 
     output: str
     mutation: str
@@ -51,18 +54,38 @@ def check_oracle(task: Task, seed: int = 0) -> Iterator[Finding]:
 
     Raises UserError `bad-reference` as the reference does.
     """
-    cases = [_case(task, sizes, seed) for sizes in (*task.sizes["search"], *task.sizes["verify"])]
+    cases = [_case(task, sizes, seed) for sizes in sizes_of(task)]
     for argument in task.outputs:
         for name, mutate in MUTATIONS.items():
             outcomes = [o for case in cases if (o := _outcome(mutate, case, argument.name)) is not None]
             if outcomes:
                 yield Finding(argument.name, name, sum(outcomes), len(outcomes))
+    for argument in task.inputs:
+        if argument.role != "scratch" and argument.distribution.kind != "zeros":
+            found = [f for sizes, case in zip(sizes_of(task), cases, strict=True)
+                     if (f := _matters(task, sizes, case, argument.name, seed)) is not None]  # fmt: skip
+            if found:
+                yield Finding(argument.name, "ignored", sum(found), len(found))
+
+
+def sizes_of(task: Task) -> tuple[Sizes, ...]:
+    """The sizes at which a task is checked."""
+    return (*task.sizes["search"], *task.sizes["verify"])
 
 
 def _case(task: Task, sizes: Sizes, seed: int) -> Case:
     inputs = draw_inputs(task, sizes, seed)
     others = expected_outputs(task, sizes, draw_inputs(task, sizes, seed + 1))
-    return Case(inputs, expected_outputs(task, sizes, inputs), others)
+    return Case(inputs, expected_outputs(task, sizes, inputs), others, task.tolerance is None)
+
+
+def _matters(task: Task, sizes: Sizes, case: Case, name: str, seed: int) -> bool | None:
+    """Whether another draw of one input is seen in some output; None where there is nothing to be drawn."""
+    if not case.inputs[name].numel():
+        return None
+    changed = {**case.inputs, name: draw_inputs(task, sizes, seed + 1)[name]}
+    got = {output: e.value for output, e in expected_outputs(task, sizes, changed).items()}
+    return any(not compare(output, got[output], e).passed for output, e in case.expected.items())
 
 
 def _outcome(mutate: Callable[[Case, str], torch.Tensor | None], case: Case, output: str) -> bool | None:
@@ -108,6 +131,43 @@ def _unchanged(case: Case, output: str) -> torch.Tensor | None:
     return case.inputs.get(output)
 
 
+def _shifted(case: Case, output: str) -> torch.Tensor | None:
+    """Each element where the next one belongs."""
+    value = case.expected[output].value
+    return value.reshape(-1).roll(1).reshape(value.shape) if value.numel() > 1 else None
+
+
+def _without_edge(case: Case, output: str) -> torch.Tensor | None:
+    """The last row, column, ... was not computed."""
+    value = case.expected[output].value.clone()
+    if min(value.shape, default=1) < 2:
+        return None
+    for axis in range(value.dim()):
+        value.select(axis, -1).zero_()
+    return value
+
+
+def _poison(case: Case, output: str) -> torch.Tensor:
+    """What memory holds before a launch: bytes 255."""
+    value = case.expected[output].value
+    return torch.full_like(value, torch.nan if value.dtype.is_floating_point else -1)
+
+
+def _one_not_a_number(case: Case, output: str) -> torch.Tensor | None:
+    value = case.expected[output].value.clone()
+    if not value.dtype.is_floating_point:
+        return None
+    value.reshape(-1)[0] = torch.nan
+    return value
+
+
+def _coarser(case: Case, output: str) -> torch.Tensor | None:
+    """Rounded to eight bits of mantissa where it has more: who states a tolerance may mean that to pass."""
+    value = case.expected[output].value
+    is_rounded = case.is_derived and case.expected[output].tolerance < _COARSE
+    return value.to(torch.bfloat16).to(value.dtype) if value.dtype.is_floating_point and is_rounded else None
+
+
 def _not_a_number(case: Case, output: str) -> torch.Tensor | None:
     value = case.expected[output].value
     return torch.full_like(value, torch.nan) if value.dtype.is_floating_point else None
@@ -121,4 +181,9 @@ MUTATIONS: Mapping[str, Callable[[Case, str], torch.Tensor | None]] = {
     "truncated": _truncated,
     "unchanged": _unchanged,
     "not-a-number": _not_a_number,
+    "one-not-a-number": _one_not_a_number,
+    "shifted": _shifted,
+    "without-edge": _without_edge,
+    "poison": _poison,
+    "coarser": _coarser,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optiml.candidate import candidate_of
-from optiml.evaluate.floors import floor_us, tensor_bytes
+from optiml.evaluate.floors import distinct_bytes, floor_us, tensor_bytes
 from optiml.evaluate.job import Job, Limits, Sizes, by_work
 from optiml.evaluate.secret import secret_seed
 
@@ -44,12 +44,10 @@ def guarded(job: Job, task: Task, machine: Machine, baseline: Metrics) -> Job:
 
     Of its data the baseline may touch a share alone, which is taken to be the same at all sizes.
     """
-    whole = [float(tensor_bytes(task, sizes)) for sizes in job.profile]
-    first = float(tensor_bytes(task, baseline.times[0].sizes))
+    first = float(distinct_bytes(task, baseline.times[0].sizes))
     share = min(baseline.counters.get("unique_bytes", first) / first, 1.0) if first else 1.0
-    needed = tuple(share * nbytes for nbytes in whole)
-    floors = tuple(floor_us(task, s, machine, n) for s, n in zip(job.profile, needed, strict=True))
-    return replace(job, floors_us=floors, needed_bytes=needed)
+    floors = tuple(floor_us(task, s, machine, share * tensor_bytes(task, s)) for s in job.profile)
+    return replace(job, floors_us=floors, needed_bytes=tuple(share * distinct_bytes(task, s) for s in job.profile))
 
 
 def in_full(job: Job, task: Task, found: Metrics) -> Job:

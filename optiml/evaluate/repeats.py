@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from backends.run.task import TaskRun
     from ir.task import Sizes, Task
 
-# Fewer elements than these in the largest tensor say little about anything.
+# Fewer elements than these in the largest input say little about anything.
 _ELEMENTS = 64
 NOT_BITWISE = "two runs that let threads take other turns differ in their last bits"
 
 
 def probe_size(task: Task, sizes: Sequence[Sizes]) -> Sizes:
-    """The first of the sizes at which no tensor is empty and the largest has 64 elements; else the last."""
+    """The first of the sizes at which no tensor is empty and the largest input has 64 elements; else the last."""
     return next((s for s in sizes if _says_something(task, s)), sizes[-1])
 
 
@@ -61,4 +61,5 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 def _says_something(task: Task, sizes: Sizes) -> bool:
     values = task.values(sizes)
     elements = [prod(a.shape_at(values)) for a in task.arguments if a.kind != "scalar"]
-    return min(elements, default=0) > 0 and max(elements) >= _ELEMENTS
+    drawn = [prod(a.shape_at(values)) for a in task.inputs if a.distribution.kind != "zeros"]
+    return min(elements, default=0) > 0 and max(drawn or elements) >= _ELEMENTS

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from backends.machines import load_machine
+from optiml.evaluate.floors import distinct_bytes
 from optiml.evaluate.job import Job, Limits
 from optiml.evaluate.pool import Pool
 from optiml.evaluate.questions import guarded, question
@@ -37,7 +38,8 @@ class Court:
         if name not in self._jobs:
             task, first = task_of(name), self.question(name)
             size = first.profile[0]
-            touches_all = Metrics("modelled", (SizeTime(size, 1.0, 1.0, 1.0),))
+            counters = {"unique_bytes": float(distinct_bytes(task, size))}
+            touches_all = Metrics("modelled", (SizeTime(size, 1.0, 1.0, 1.0),), counters=counters)
             self._jobs[name] = guarded(first, task, load_machine(TARGET), touches_all)
         return self._jobs[name]
 

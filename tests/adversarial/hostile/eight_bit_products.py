@@ -16,7 +16,7 @@ def matmul(a_ptr, b_ptr, c_ptr, m, n, k, BM: tl.constexpr, BN: tl.constexpr, BK:
         at = start + tl.arange(0, BK)
         a = tl.load(a_ptr + rows[:, None] * k + at[None, :], mask=(rows[:, None] < m) & (at[None, :] < k), other=0.0)
         b = tl.load(b_ptr + at[:, None] * n + cols[None, :], mask=(at[:, None] < k) & (cols[None, :] < n), other=0.0)
-        a = ((a * 16).to(tl.int8)).to(tl.float16) / 16
+        a = ((a * 16).to(tl.int8).to(tl.float32) / 16).to(tl.float16)
         sums += tl.dot(a, b)
     inside = (rows[:, None] < m) & (cols[None, :] < n)
     tl.store(c_ptr + rows[:, None] * n + cols[None, :], sums.to(tl.float16), mask=inside)
