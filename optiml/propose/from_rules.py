@@ -31,7 +31,7 @@ class RulesProposer:
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:  # noqa: ARG002 - it has no choice to make
         """All edits that apply."""
-        unit = Unit(context.candidate, context.task)
+        unit = Unit(context.candidate, context.task, context.architecture)
         limiter = _ALSO.get(context.limiter, context.limiter)
         rules = rules_for(context.language)
         aimed = [r for r in rules if limiter in r.limiters]

@@ -28,10 +28,11 @@ LIMITERS = (
 
 @dataclass(frozen=True)
 class Unit:
-    """A candidate with the facts of its task: what a rule rewrites."""
+    """A candidate with the facts of its task: what a rule rewrites. architecture: `sm_NN`, empty where it may be any."""
 
     candidate: Candidate
     task: Task
+    architecture: str = ""
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

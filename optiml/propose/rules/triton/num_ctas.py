@@ -1,6 +1,6 @@
 """Spread a program over a cluster of two blocks, which read each other's shared memory.
 
-Precondition: a target of the task has clusters (sm_90 and later), and there is a loop with a product.
+Precondition: the target (or one of the task's, where none is named) has clusters (sm_90 and later), and there is a loop with a product.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
@@ -25,7 +25,8 @@ _FIRST_WITH_CLUSTERS = 90
 
 
 def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
-    targets = [int("".join(c for c in t if c.isdigit())) for t in kernel.unit.settings["targets"]]
+    named = [kernel.unit.architecture] if kernel.unit.architecture else kernel.unit.settings["targets"]
+    targets = [int("".join(c for c in t if c.isdigit())) for t in named]
     now = kernel.unit.launch.get("num_ctas", 1)
     if targets and max(targets) >= _FIRST_WITH_CLUSTERS and any(kernel.calls("tl.dot")) and kernel.loops():
         yield Rewrite(f"{3 - now}", kernel.text, {"launch.num_ctas": 3 - now})

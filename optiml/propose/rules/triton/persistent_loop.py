@@ -23,8 +23,8 @@ from collections.abc import Iterator
 from optiml.propose.rules.rewrite import Rewrite
 from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
-# Multiprocessors of an H100 SXM, an A100 and a B200. Source: their data sheets.
-_PROGRAMS = (132, 108, 148)
+# Multiprocessors of an H100 SXM, an A100, a B200, an RTX 4090, an RTX 5090 and an RTX A6000. Source: their data sheets.
+_PROGRAMS = {"sm_90": 132, "sm_80": 108, "sm_100": 148, "sm_89": 128, "sm_120": 170, "sm_86": 84}
 
 
 def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
@@ -35,7 +35,8 @@ def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
     if count is None or returns or not numbers or any(kernel.calls("tl.num_programs")):
         return
     text = _looped(kernel, count, numbers)
-    for programs in _PROGRAMS:
+    known = _PROGRAMS.get(kernel.unit.architecture.rstrip("af"))
+    for programs in [known, 2 * known] if known else _PROGRAMS.values():
         yield Rewrite(f"{programs}", text, {"launch.grid": [f"min({grid[0]}, {programs})"]})
 
 
