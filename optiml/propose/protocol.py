@@ -28,7 +28,7 @@ LIMITERS = (
 
 @dataclass(frozen=True)
 class Unit:
-    """A candidate with the facts of its task: what a rule rewrites. architecture: `sm_NN`, empty where it may be any."""
+    """A candidate with the facts of its task: what a rule rewrites. architecture: `sm_NN`, empty for any."""
 
     candidate: Candidate
     task: Task

@@ -1,6 +1,7 @@
 """Spread a program over a cluster of two blocks, which read each other's shared memory.
 
-Precondition: the target (or one of the task's, where none is named) has clusters (sm_90 and later), and there is a loop with a product.
+Precondition: the target (or one of the task's, where none is named) has clusters (sm_90 and later), and there is a loop
+with a product.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''
