@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backends.model.chip import ChipTime, Work
+from backends.model.chip import ChipTime, Work, hand_out_cycles
 from backends.model.parameters import SUB_CORES, SmParameters
 from backends.model.sm.costs import MemoryCost
 from backends.model.sm.result import SmResult
@@ -15,14 +15,15 @@ FULL_SHARE = 0.6
 # Pipe of the simulator -> the limiter's name, for those that go by another.
 _PIPE_NAMES = {"fmaheavy": "imad", "xu": "mufu", "tmem": "tensor memory"}
 _UNNAMED = ("lsu", "none", "control")
-_LATENCY, _LAUNCH = "latency", "launch"
+_LATENCY, _LAUNCH, _CTA_LAUNCH = "latency", "launch", "cta launch"
 
 
 @dataclass(frozen=True)
 class Limits:
     """busy: unit -> share of the time that it was busy or its rate was used, largest first.
 
-    limiter: the busiest unit if it is full, `launch` if the launch takes longer than the work, else `latency`.
+    limiter: the busiest unit if it is full, `launch` if the launch takes longer than the work, else `latency`. Among
+    the units is what starts CTAs, one after the other for the whole chip: `cta launch`.
     stall: the state in which warps spent most of their time, by Nsight Compute's names. cycles: unit -> cycles that its
     work of the whole launch takes on the busiest SM.
     """
@@ -59,7 +60,8 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
         "l2": sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
         "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
     }
-    return {name: value / time.simulated_share_cycles for name, value in held.items() if value}
+    shares = {name: value / time.simulated_share_cycles for name, value in held.items() if value}
+    return {**shares, _CTA_LAUNCH: hand_out_cycles(work, parameters) / max(time.cycles, 1.0)}
 
 
 def _split(costs: Mapping[int, MemoryCost], sm: SmResult) -> tuple[float, float]:

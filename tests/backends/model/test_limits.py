@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.backends.model.report.profiles import report
+from backends.machines import load_machine
+from backends.model.profiling import ProfileOptions, profile_task
+from tests.backends.model.report.profiles import report, task
 
 
 @pytest.mark.parametrize(("kernel", "sizes"), [("stream", "N=16777216"), ("transpose", "ROWS=2048 COLS=2048")])
@@ -29,3 +33,11 @@ def test_no_unit_is_busier_than_the_launch_is_long():
         busy = report(kernel).modelled.limits.busy
         assert list(busy.values()) == sorted(busy.values(), reverse=True)
         assert all(0 < share <= 1 for share in busy.values())
+
+
+def test_many_ctas_that_do_little_are_limited_by_their_start():
+    """0.60 ns a CTA on H100, whatever its SMs do: one thread to a CTA, as that was measured."""
+    small = replace(task("vector_add"), constants={**task("vector_add").constants, "BLOCK": 1})
+    m = profile_task(small, {"N": 1 << 17}, load_machine("h100"), ProfileOptions(with_interval=False))
+    assert m.limits.limiter == "cta launch" and m.limits.busy["cta launch"] == 1.0
+    assert m.time.cycles / m.clock_mhz == pytest.approx((1 << 17) * 0.6e-3, rel=0.01)
