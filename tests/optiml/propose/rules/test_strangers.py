@@ -20,6 +20,7 @@ CHAINS = (
     Chain("strangers/block_sums", ("sequential-reduction", "add-on-load:2", "shuffle-reduction")),
     Chain("strangers/softmax_rows", ("warp-per-row", "vectorise-loop")),
     Chain("strangers/softmax_rows", ("block-per-row:128",)),
+    Chain("strangers/softmax_named", ("warp-per-row", "online-softmax", "vectorise-loop")),
     Chain("strangers/softmax_blocks", ("shuffle-reduction", "vectorise-loop")),
     Chain("strangers/layer_norm", ("block-per-row:256", "vectorise-loop")),
     Chain("strangers/layer_norm", ("warp-per-row", "one-pass-variance", "vectorise-loop")),

@@ -18,6 +18,7 @@ from optiml.propose.rules.cuda.forms.idioms import idioms
 from optiml.propose.rules.cuda.forms.order import ordered
 from optiml.propose.rules.cuda.forms.pointers import pointers
 from optiml.propose.rules.cuda.forms.rebinding import rebound
+from optiml.propose.rules.cuda.forms.renaming import renamed
 from optiml.propose.rules.cuda.forms.temporaries import temporaries
 from optiml.propose.rules.cuda.forms.while_loops import counted, headed
 from optiml.propose.rules.cuda.inlining import inlined
@@ -28,6 +29,7 @@ Pass = Callable[[Source, Node], Changes]
 
 _PLAIN: tuple[Pass, ...] = (
     separated,
+    renamed,
     counted,
     headed,
     aliases,

@@ -23,11 +23,7 @@ def pointers(source: Source, function: Node) -> list[tuple[int, int, str]]:
         base, offset = place
         indices = [_index(use) for use in variable.uses]
         names = source.names(offset) | {base}
-        if (
-            is_simple(source, offset)
-            and None not in indices
-            and are_fixed_around(source, function, variable.node, names)
-        ):
+        if is_simple(source, offset) and None not in indices and are_fixed_around(source, variable.node, names):
             return _changes(source, variable, base, offset, [i for i in indices if i is not None])
     return []
 

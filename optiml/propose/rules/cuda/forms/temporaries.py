@@ -16,6 +16,7 @@ from optiml.propose.rules.cuda.forms.variables import (
 from optiml.propose.rules.cuda.loops import written
 
 _BUILTINS = frozenset({"threadIdx", "blockIdx"})
+_PURE = {"expf", "exp2f", "__expf", "logf", "log2f", "sqrtf", "rsqrtf", "fmaxf", "fminf", "fabsf", "tanhf", "__ldg"}
 _BARRIERS = ("__syncthreads", "__syncwarp", "__threadfence", "atomicAdd")
 
 
@@ -34,14 +35,20 @@ def temporaries(source: Source, function: Node) -> list[tuple[int, int, str]]:
         if variable.is_pointer or is_own_index or not is_fixed(source, function, variable.name):
             continue
         is_split = variable.is_integer and any(n.type in ("/", "%") for n in walk(variable.value))
-        if not variable.uses or any(walk(variable.value, "call_expression")) or variable.type == "auto" or is_split:
+        if not variable.uses or not _is_repeatable(source, variable) or variable.type == "auto" or is_split:
             continue
-        is_fixed_value = are_fixed_around(source, function, variable.node, names - written(source, function))
-        is_index = are_fixed_around(source, function, variable.node, names) and _is_index(source, variable)
+        is_fixed_value = are_fixed_around(source, variable.node, names - written(source, function))
+        is_index = are_fixed_around(source, variable.node, names) and _is_index(source, variable)
         if is_index or (is_fixed_value and _is_value(source, variable, names)):
             uses = [(n.start_byte, n.end_byte, _text(source, variable, n)) for n in variable.uses]
             return [(variable.node.start_byte, variable.node.end_byte, ""), *uses]
     return []
+
+
+def _is_repeatable(source: Source, variable: Variable) -> bool:
+    """Whether nothing is called, or functions without side effects for the one use there is."""
+    called = {source.of(n.children[0]) for n in walk(variable.value, "call_expression")}
+    return not called or (len(variable.uses) == 1 and called <= _PURE)
 
 
 def _text(source: Source, variable: Variable, use: Node) -> str:

@@ -75,11 +75,13 @@ def is_fixed(source: Source, function: Node, name: str) -> bool:
     return name not in assigned(source, function) and not any(True for _ in taken)
 
 
-def are_fixed_around(source: Source, function: Node, node: Node, names: frozenset[str]) -> bool:
-    """Whether in the block that a declaration stands in no statement changes a name, and none means two things."""
+def are_fixed_around(source: Source, node: Node, names: frozenset[str]) -> bool:
+    """Whether in the block that a declaration stands in no statement changes a name, nor declares it once more."""
     block = above(node, "compound_statement")
-    counts = Counter(_declared_names(source, function))
-    return block is not None and not names & assigned(source, block) and all(counts[name] <= 1 for name in names)
+    if block is None or names & assigned(source, block):
+        return False
+    inner = (n for n in walk(block, "compound_statement", "for_statement") if n != block)
+    return not any(names & set(_declared_names(source, n)) for n in inner)
 
 
 def assigned(source: Source, node: Node) -> frozenset[str]:
