@@ -18,7 +18,7 @@ from optiml.evaluate.pool import Evaluator
 from optiml.verdict import Verdict, document_of, verdict_of
 
 # Of a job, what does not change the question, or is made up by the pool.
-_LEFT_OUT = ("seed", "memo", "artifacts", "artifact_at", "candidate")
+_LEFT_OUT = ("seed", "timing_seed", "memo", "artifacts", "artifact_at", "candidate")
 
 
 class SharedVerdicts:

@@ -114,7 +114,12 @@ def read_run(path: Path) -> Reading:
             root=root,
             steps=store.steps(),
             verdicts={key: v for (key, purpose), v in verdicts.items() if purpose in ("search", "baseline")},
-            confirmed={key: v for (key, purpose), v in verdicts.items() if purpose == "confirm"},
+            confirmed={key: v for (key, purpose), v in verdicts.items() if _is_second(purpose, v)},
             candidates={key: store.candidate(key) for key in sorted(keys)},
             exchanges=store.exchanges(),
         )
+
+
+def _is_second(purpose: str, verdict: Verdict) -> bool:
+    """Of the second examination; a look at the whole result counts where it found something, and comes after it."""
+    return purpose == "confirm" or (purpose == "whole" and not verdict.is_ok)

@@ -60,7 +60,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFile:
 
 
 def run(path: Path, task: str = TRANSPOSE, seed: int = 0, memory: bool = True, **more: object) -> Result:
-    settings = Settings(task, seed=seed, budget=Budget(14), memory=memory)
+    settings = Settings(task, seed=seed, budget=Budget(9), memory=memory)
     return optimize(settings, path, evaluator=Drawn(), **more)  # type: ignore[arg-type]
 
 

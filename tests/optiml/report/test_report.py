@@ -203,6 +203,28 @@ def test_the_page_tells_launch_settings_and_what_was_remembered(tmp_path: Path) 
         assert text in page.text
 
 
+def test_a_finalist_whose_whole_result_is_wrong_is_shown_so(tmp_path: Path) -> None:
+    path = finished(tmp_path / "r.optiml")
+    best = read_run(path).best or ""
+    with Store.open(path) as store:
+        wrong = failed(Status.WRONG_RESULT, "verify", "a corner")
+        store.keep_verdict(store.candidate(best), "whole", wrong)
+        store.keep_verdict(program(0, 0), "whole", bowl((0, 0)))
+        store.state({"winner": None})
+    reading = read_run(path)
+    assert reading.confirmed[best] == wrong and reading.confirmed[reading.root or ""].is_ok
+    text = Checker(run_html(reading)).text
+    assert "wrong-result" in text.partition("Examined again")[2].partition("Search tree")[0]
+
+
+def test_every_failure_has_words(tmp_path: Path) -> None:
+    for status in Status:
+        if status is not Status.OK:
+            old, edit = Candidate("triton", "A = 1"), Edit("t", "", "", Candidate("triton", "A = 2"), "p")
+            told = story(one_step(tmp_path / status, old, edit, failed(status, "stage", "")))
+            assert any(sentence.startswith("1 program tried: 0 passed") for sentence in told)
+
+
 def test_a_page_is_the_same_twice(tmp_path: Path) -> None:
     path = finished(tmp_path / "r.optiml")
     assert run_html(read_run(path)) == run_html(read_run(path))
