@@ -15,11 +15,11 @@ from ir.diagnostics import ExitCode, Location, fail
 def command(kernel: Path, entry: str) -> int:
     """Write task.toml and reference.py beside KERNEL, a .cu or a Triton .py file; neither may be there yet.
 
-    Roles are read off the source; shapes, sizes and the launch are guesses to be looked at. The reference is yours to
-    write.
+    Roles, shapes and the launch are read off the source; what it does not tell is named in the task file as TODO. The
+    reference is yours to write.
     """
     from ir.task import load_task
-    from optiml.cli.scaffold import scaffold
+    from optiml.scaffold import scaffold
 
     files = {kernel.parent / name: text for name, text in scaffold(kernel, entry).items()}
     for file in files:
@@ -31,4 +31,6 @@ def command(kernel: Path, entry: str) -> int:
         file.write_text(text, encoding="utf-8")
     load_task(kernel.parent)
     click.echo("\n".join(map(str, files)))
+    todo = [line.removeprefix("# ") for text in files.values() for line in text.splitlines() if line[:6] == "# TODO"]
+    click.echo("\n".join([*todo, f"then: optiml check {kernel.parent}"]), err=True)
     return ExitCode.SUCCESS

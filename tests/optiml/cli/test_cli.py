@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from ir.diagnostics import UserError
 from ir.task import load_task
 from optiml.cli.main import COMMANDS, optiml
-from optiml.cli.scaffold import scaffold
+from optiml.scaffold import scaffold
 from optiml.store.store import Store
 from optiml.store.toml import toml_text
 from tests.optiml.landscape import baseline, bowl, program, search
@@ -152,7 +152,7 @@ def test_init_reads_roles_off_cuda(tmp_path: Path) -> None:
         ("x", "tensor", "in", "fp32"), ("y", "tensor", "inout", "fp32"), ("z", "tensor", "out", "fp64"),
         ("n", "scalar", "in", "i32"), ("a", "scalar", "in", "fp32"),
     ]  # fmt: skip
-    assert "def reference(x: torch.Tensor, y: torch.Tensor)" in (tmp_path / "reference.py").read_text()
+    assert "def reference(x: torch.Tensor, y: torch.Tensor, a: float)" in (tmp_path / "reference.py").read_text()
     again = run("init", str(tmp_path / "k.cu"))
     assert isinstance(again.exception, UserError) and "file-exists" in str(again.exception)
 

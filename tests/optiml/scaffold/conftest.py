@@ -1,0 +1,3 @@
+"""Kernels are sources, no tests."""
+
+collect_ignore_glob = ["kernels/*"]
