@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Without an NVIDIA driver a CPU build of torch is enough, and much smaller.
 TORCH_FIRST := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo torch==2.13.0)
 
-.PHONY: demo test test-slow lint bench clean install
+.PHONY: demo test test-slow lint kills bench clean install
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,10 @@ test: lint
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Searches killed at 50 random moments, and resumed.
+kills: install
+	OPTIML_KILLS=50 $(BIN)/python -m pytest -s tests/optiml/cli/test_kills.py
 
 bench: install
 	$(BIN)/python bench/solve.py

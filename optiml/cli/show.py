@@ -49,8 +49,16 @@ def _document(reading: Reading, steps: list[StepRow]) -> dict[str, Any]:
         "best": reading.best,
         "models": spent_document(reading.exchanges),
         "steps": [_step(reading, s) for s in steps],
-        "timing": {"elapsed_s": reading.steps[-1].elapsed_s if reading.steps else 0.0},
+        "timing": _timing(reading),
     }
+
+
+def _timing(reading: Reading) -> dict[str, float]:
+    """How many programs were evaluated, each once, in how many seconds of the search here, and in a minute."""
+    evaluated = len({s.key for s in reading.steps} - {reading.root})
+    elapsed_s = reading.steps[-1].elapsed_s if reading.steps else 0.0
+    per_minute = 60.0 * evaluated / elapsed_s if elapsed_s else 0.0
+    return {"evaluations": evaluated, "elapsed_s": elapsed_s, "evaluations_per_minute": per_minute}
 
 
 def _step(reading: Reading, step: StepRow) -> dict[str, Any]:
@@ -90,4 +98,7 @@ def _lines(reading: Reading, steps: list[StepRow]) -> list[str]:
         limiter = verdict.metrics.limiter if verdict.metrics else verdict.evidence.partition("\n")[0][:60]
         mark = "*" if step.key == reading.best else ""
         rows.append([f"{step.number}{mark}", numbers.get(step.parent, "-"), step.tag, came_to, speedup, limiter])
-    return [*story(reading), *spent_lines(reading.exchanges), "", head, "", *aligned(rows, left=(2, 3, 5))]
+    timing = _timing(reading)
+    pace = "{evaluations} programs evaluated in {elapsed_s:.1f} s here: {evaluations_per_minute:.1f} a minute"
+    told = [*story(reading), pace.format(**timing), *spent_lines(reading.exchanges)]
+    return [*told, "", head, "", *aligned(rows, left=(2, 3, 5))]

@@ -102,6 +102,10 @@ def test_show_lists_every_step_and_marks_the_best(path: Path) -> None:
     document = json.loads(run("show", str(path), "--json").output)
     assert len(document["steps"]) == 40 and document["is_finished"]
     assert {s["status"] for s in document["steps"]} == {"ok", "wrong-result"}
+    timing = document["timing"]
+    assert timing["evaluations"] == len({s["key"] for s in document["steps"]} - {document["baseline"]["key"]})
+    assert timing["evaluations_per_minute"] == pytest.approx(60 * timing["evaluations"] / timing["elapsed_s"])
+    assert f"{timing['evaluations']} programs evaluated in " in found.output
 
 
 def test_best_tells_the_way_to_the_winner(path: Path) -> None:
