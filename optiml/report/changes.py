@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from optiml.report.words import count_text, sizes_text, time_text
+from optiml.report.words import sizes_text
 from optiml.verdict import Metrics
+from twill.report.numbers import count_text, time_text
 
 # Changes smaller than this are none: the model's rounding.
 _NOISE = 0.02

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from optiml.report.words import ratio_text, time_text
+from optiml.report.words import ratio_text
 from optiml.store.reading import Reading
+from twill.report.numbers import time_text
 from twill.report.page.svg import WIDTH, picture, tag, text
 
 HEIGHT = 320.0

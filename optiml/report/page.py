@@ -15,10 +15,11 @@ from optiml.report.changes import Change, changes
 from optiml.report.curve import curve, points
 from optiml.report.story import error_text, limited, story, title
 from optiml.report.tree import tree
-from optiml.report.words import counted, ratio_text, sizes_text, time_text
+from optiml.report.words import counted, ratio_text, sizes_text
 from optiml.store.reading import Reading
 from optiml.store.store import StepRow
 from optiml.verdict import Metrics, Verdict
+from twill.report.numbers import time_text
 from twill.report.page.template import page_template
 
 # Keys of a task file that say how a kernel is compiled and launched.

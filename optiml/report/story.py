@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from optiml.report.words import counted, ratio_text, time_text
+from optiml.report.words import counted, ratio_text
 from optiml.store.reading import Comparison, Reading
 from optiml.verdict import Metrics, Status
+from twill.report.numbers import time_text
 
 # What became of programs that did not pass.
 _FAILURES = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optiml.report.words import ratio_text, time_text
+from optiml.report.words import ratio_text
 from optiml.store.reading import Reading
 from optiml.store.store import StepRow
 from optiml.verdict import Verdict
+from twill.report.numbers import time_text
 
 
 @dataclass(frozen=True)

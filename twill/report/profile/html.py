@@ -9,11 +9,12 @@ from pathlib import PurePath
 from backends.model.report.lines import SourceLine
 from backends.model.report.metrics import METRICS
 from backends.model.report.report import Report
+from twill.report.numbers import count_text, time_text
 from twill.report.page.svg import picture, tag, text
 from twill.report.page.template import page_template
 from twill.report.palette import COLOURS
 from twill.report.profile.roofline_chart import roofline_chart
-from twill.report.profile.text import error_text, short, time_text
+from twill.report.profile.text import error_text, short
 
 _CONTEXT_LINES = 2
 _HOTTEST = 16
@@ -48,21 +49,9 @@ def profile_html(reports: Sequence[Report]) -> str:
     first = reports[0].modelled
     parts = [_part(report) for report in reports]
     page = page_template("profile.html.jinja").render(
-        title=first.kernel, first=first, parts=parts, metrics=METRICS, error=error_text(first), compact=compact
+        title=first.kernel, first=first, parts=parts, metrics=METRICS, error=error_text(first), count_text=count_text
     )
     return page if page.endswith("\n") else f"{page}\n"
-
-
-def compact(value: float) -> str:
-    """A count with three digits and its power of a thousand.
-
-    >>> compact(16.0), compact(4194304.0), compact(0.25)
-    ('16', '4.19 M', '0.25')
-    """
-    for scale, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale:
-            return f"{value / scale:.3g} {letter}"
-    return f"{value:.3g}"
 
 
 def _part(report: Report) -> dict[str, object]:

@@ -12,6 +12,7 @@ from backends.model.report.lines import SourceLine
 from backends.model.report.metrics import METRICS
 from backends.model.report.report import Report
 from ir.diagnostics import Location
+from twill.report.numbers import time_text
 from twill.report.table import console_for, grid
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_UNITS = 8
 _LEAST_STALL = 0.01
-_US_PER = ((1e6, "s"), (1e3, "ms"), (1.0, "us"))
 _CLASSES = {
     "plain": "plain kernels",
     "memory": "kernels limited by DRAM",
@@ -58,16 +58,6 @@ def error_text(m: Modelled) -> str:
     found = m.error
     spread = f"90th percentile {found.p90_percent:.3g} %, {found.measurements} published measurements"
     return f"{_CLASSES[m.kernel_class]}: error {found.error_percent:.3g} % ({spread})"
-
-
-def time_text(time_us: float) -> str:
-    """A time with three digits in its unit.
-
-    >>> time_text(8264.0), time_text(46.01), time_text(0.5)
-    ('8.26 ms', '46 us', '0.5 us')
-    """
-    scale, unit = next((pair for pair in _US_PER if time_us >= pair[0]), _US_PER[-1])
-    return f"{time_us / scale:.3g} {unit}"
 
 
 def _head(report: Report) -> Iterator[str]:
