@@ -26,7 +26,15 @@ def included_files(text: str, file: str, folders: Sequence[str]) -> dict[str, st
                 return None
             places = [beside, *map(Path, folders)] if quoted else list(map(Path, folders))
             for path in (place / (quoted or angled) for place in places):
-                if path.is_file() and str(path) not in found:
-                    found[str(path)] = path.read_text(encoding="utf-8", errors="replace")
-                    waiting.append((found[str(path)], path.parent))
+                if str(path) not in found and (read := _text(path)) is not None:
+                    found[str(path)] = read
+                    waiting.append((read, path.parent))
     return found
+
+
+def _text(path: Path) -> str | None:
+    """What a file holds; None where there is none, or it may not be read: the compiler will say so."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    except OSError:
+        return None

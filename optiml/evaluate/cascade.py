@@ -262,8 +262,8 @@ def _verdict_of_run(outcome: Outcome, told: str = "") -> Verdict:
 
 
 def _seen(outcome: Outcome) -> Iterator[str]:
-    if outcome.fault is not None and outcome.fault.rule not in LIMITS:
-        yield str(outcome.fault)
+    if outcome.fault is not None:
+        yield "the launch took too long" if outcome.fault.rule in LIMITS else str(outcome.fault)
     yield from (str(f) for f in outcome.findings if f.is_error)
     yield from (f"input {name} was overwritten" for name in outcome.overwritten)
     for c in (c for c in outcome.comparisons if not c.passed):

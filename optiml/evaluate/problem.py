@@ -17,9 +17,10 @@ _FIXED = ("reference_file", "reference_function", "tolerance", "regimes", "sizes
 
 def changes(base: Task, task: Task, sizes: Sequence[Sizes]) -> Iterator[str]:
     """In words, each way in which `task` puts another problem than `base` does, at these sizes."""
-    for name in _FIXED:
-        if getattr(task, name) != getattr(base, name):
-            yield f"it changes the task's {name.replace('_', ' ')}"
+    fixed = [name for name in _FIXED if getattr(task, name) != getattr(base, name)]
+    if fixed:
+        yield f"it changes the task's {', '.join(fixed).replace('_', ' ')}"
+        return
     # The first folder is that of the kernel itself, which the harness adds.
     if task.language == "cuda" and task.compile.include[1:] != base.compile.include:
         yield "it changes the folders of headers: include"

@@ -2,7 +2,7 @@
 //| class = "an endless loop"
 //| does = "half of its threads wait at a barrier for the others, who wait for them"
 //| status = ["fault", "timeout", "findings"]
-//| says = "deadlock|barrier|time"
+//| says = "deadlock|barrier|took too long"
 //| launch_s = 2.0
 
 extern "C" __global__ void standardise(const float* x, float* y, int rows, int cols) {

@@ -1,8 +1,8 @@
 #| task = "triton_add"
 #| class = "a memory bomb"
 #| does = "asks for memory in children that it does not own to"
-#| status = ["crash", "compile-error"]
-#| says = "memory|processes"
+#| status = ["crash", "compile-error", "timeout"]
+#| says = "memory|processes|took too long"
 #| wall_s = 12.0
 import os
 import time

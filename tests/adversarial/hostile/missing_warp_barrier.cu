@@ -2,7 +2,7 @@
 //| class = "nondeterminism"
 //| does = "exchanges through shared memory within a warp as if its threads never parted"
 //| status = ["findings", "wrong-result"]
-//| says = "race|elements wrong"
+//| says = "no barrier|no __syncwarp|elements wrong"
 
 extern "C" __global__ void rowsum(const float* x, float* y, int rows, int cols) {
     __shared__ float parts[128];

@@ -2,7 +2,7 @@
 //| class = "nondeterminism"
 //| does = "reads the other warps' sums without waiting for them"
 //| status = ["findings", "wrong-result"]
-//| says = "race|elements wrong"
+//| says = "no barrier|no __syncwarp|elements wrong"
 
 extern "C" __global__ void standardise(const float* x, float* y, int rows, int cols) {
     __shared__ float sums[4], squares[4];
