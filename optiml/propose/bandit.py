@@ -15,7 +15,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from optiml.edit import Edit
-from optiml.propose.protocol import Context, Learner, Proposer, Repairer
+from optiml.propose.protocol import Context, Learner, Proposer, Repairer, renews
 from optiml.search.budget import Budget
 from optiml.verdict import Verdict
 
@@ -58,13 +58,22 @@ class Bandit:
         self._evaluations_per_usd = (budget.evaluations or 0) / budget.cost if budget.cost else 0.0
 
     @property
+    def renews(self) -> bool:
+        """Whether some member does."""
+        return any(map(renews, self.members))
+
+    @property
     def members(self) -> tuple[Proposer, ...]:
         """In the order in which they were given."""
         return tuple(self._members.values())
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
-        """The members' edits, each place drawn anew among those who have one left; a program comes once."""
-        order = self._order(list(self._members), random)
+        """The members' edits, each place drawn anew among those who have one left; a program comes once.
+
+        Asked again, only those who may say something else.
+        """
+        names = [n for n, member in self._members.items() if not context.asked or renews(member)]
+        order = self._order(names, random)
         queues = self._asked(order, context, random)
         seen, found = set[str](), list[Edit]()
         while any(queues.values()):

@@ -109,7 +109,8 @@ class Context:
     empty; `tried` the tags on the path from the root and those that failed here; `history` what came of the edits on
     the path and of others of the same candidates; `log` is where a proposer that asks a model keeps what was said;
     `machine` what the candidate is timed for; `memory` what edits did to such kernels in earlier runs, those that bear
-    most on the candidate first.
+    most on the candidate first. asked: how often it was asked about the candidate before; offered: keys of the programs
+    that its edits led to then.
     """
 
     task: Task
@@ -122,6 +123,8 @@ class Context:
     history: tuple[Attempt, ...] = ()
     machine: Machine | None = None
     memory: tuple[Remembered, ...] = ()
+    asked: int = 0
+    offered: tuple[str, ...] = ()
     log: Log = field(default_factory=Loose, compare=False, repr=False)
 
     @property
@@ -139,6 +142,11 @@ class Proposer(Protocol):
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
         """Edits, the most promising first; empty where it has nothing to say."""
+
+
+def renews(proposer: Proposer) -> bool:
+    """Whether it may say something else when it is asked about a candidate again, which its attribute `renews` says."""
+    return bool(getattr(proposer, "renews", False))
 
 
 @runtime_checkable

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 class ReplayProposer:
-    """Answers by program: with the recorded run's seed and strategy the search takes the same steps, with others it
-    chooses among the same edits. About a program that the recorded run did not ask about it says nothing.
+    """Answers by program, in the order of the recorded answers about it.
+
+    With the recorded run's seed and strategy the search takes the same steps, with others it chooses among the same
+    edits. About a program that the recorded run did not ask about it says nothing.
     """
 
     name = "replay"
+    renews = True
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -33,11 +36,11 @@ class ReplayProposer:
         assert self._recorded is not None, "read or raised"
 
     @cached_property
-    def _recorded(self) -> Mapping[str, tuple[Edit, ...]]:
+    def _recorded(self) -> Mapping[str, list[Sequence[Edit]]]:
+        found: dict[str, list[Sequence[Edit]]] = defaultdict(list)
         with Store.open(self._path) as store:
-            found: dict[str, tuple[Edit, ...]] = defaultdict(tuple)
             for key, edits in store.proposals():
-                found[key] += edits
+                found[key].append(edits)
         return dict(found)
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:  # noqa: ARG002 - it was drawn already
@@ -46,8 +49,11 @@ class ReplayProposer:
         if is_root and self._recorded and context.candidate.key not in self._recorded:
             told = f"the run asked nothing about the kernel of {context.task.name}"
             raise fail("other-run", told, Location(str(self._path)), "replay a run of the same task and variant")
-        return self._recorded.get(context.candidate.key, ())
+        return self._said(context.candidate.key, context.asked)
 
     def repair(self, context: Context, edit: Edit, verdict: Verdict) -> Sequence[Edit]:  # noqa: ARG002 - see above
         """What was proposed in place of an edit that failed."""
-        return self._recorded.get(edit.result.key, ())
+        return self._said(edit.result.key, 0)
+
+    def _said(self, key: str, number: int) -> Sequence[Edit]:
+        return dict(enumerate(self._recorded.get(key, []))).get(number, ())

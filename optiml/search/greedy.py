@@ -14,12 +14,18 @@ class Greedy:
     def __init__(self, root: Scored, space: Space, seed: int) -> None:  # noqa: ARG002 - it draws nothing
         self._untried = Untried(root, space)
         self._best = root
+        self._under_way = 0
 
     def ask(self) -> Step | None:
-        """The next edit of the best program."""
-        return Step(self._best, self._untried.take(self._best)) if self._untried.at(self._best) else None
+        """The next edit of the best program; further ones are asked for once it is known what came of the others."""
+        left = self._untried.at(self._best) or (not self._under_way and self._untried.renewed(self._best))
+        if not left:
+            return None
+        self._under_way += 1
+        return Step(self._best, self._untried.take(self._best))
 
     def tell(self, step: Step, result: Scored) -> None:  # noqa: ARG002 - only the better one counts
         """Move to what is better."""
+        self._under_way -= 1
         if result.verdict.is_ok and result.reward > self._best.reward:
             self._best = result

@@ -8,13 +8,14 @@ are no random playouts: the reward of a node is that of its program.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
 from optiml.edit import Edit
-from optiml.search.protocol import Scored, Space, Step
+from optiml.search.protocol import Renewing, Scored, Space, Step
 from optiml.search.tree import Edge, Node, Path, Tree, back_up, fly
 from optiml.verdict import DECEITS
 
@@ -78,7 +79,7 @@ class Mcts:
         parent.failures = 0 if result.verdict.is_ok else parent.failures + 1
         node.is_closed = node.is_closed or result.verdict.status in DECEITS
         if parent.failures >= self.settings.dead_end and parent is not self.tree.root:
-            parent.edits = deque()
+            parent.edits, parent.is_told = deque(), True
 
     def _note(self, result: Scored) -> None:
         self._since_better = 0 if result.reward > self._high else self._since_better + 1
@@ -109,14 +110,17 @@ class Mcts:
         return len(node.edges) < allowed and bool(self._edits(node))
 
     def _edits(self, node: Node) -> deque[tuple[float, Edit]]:
-        """What is left to try at a node; the proposer is asked at the first time."""
+        """What is left to try at a node; the proposer is asked at the first time, and again once all is tried."""
+        assert node.scored is not None, "a node is expanded after it was evaluated"
         if node.edits is None:
-            assert node.scored is not None, "a node is expanded after it was evaluated"
-            node.edits = self._weighed(node.scored)
+            node.edits = self._weighed(self._space.edits(node.scored))
+            node.is_told = not isinstance(self._space, Renewing)
+        elif not (node.edits or node.is_told or node.in_flight):
+            node.edits = self._weighed(self._space.more(node.scored)) if isinstance(self._space, Renewing) else deque()
+            node.is_told = not node.edits
         return node.edits
 
-    def _weighed(self, at: Scored) -> deque[tuple[float, Edit]]:
-        edits = list(self._space.edits(at))
+    def _weighed(self, edits: Sequence[Edit]) -> deque[tuple[float, Edit]]:
         if not edits:
             return deque()
         ranks = 1.0 / np.arange(1, len(edits) + 1)

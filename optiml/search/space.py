@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from optiml.edit import Edit
 from optiml.memory.features import features
 from optiml.memory.offer import NOTHING, Offer
 from optiml.propose.exchange import Exchange
-from optiml.propose.protocol import Context, Learner, Proposer, Repairer
+from optiml.propose.protocol import Context, Learner, Proposer, Repairer, renews
 from optiml.search.history import History
 from optiml.search.protocol import Scored, Step
 from optiml.store.store import Store
@@ -57,6 +58,7 @@ class RecordedSpace:
         self._cost = 0.0
         self._history = History(root)
         self._mended: dict[str, Edit | None] = {}
+        self._said: dict[str, list[Sequence[Edit]]] = defaultdict(list)
 
     @property
     def cost(self) -> float:
@@ -64,8 +66,19 @@ class RecordedSpace:
         return self._cost
 
     def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
-        """The proposer's edits of a candidate."""
-        return self._answer(at.key, lambda log, random: self._proposer.propose(self._context(at, log, failed), random))
+        """The proposer's edits of a candidate; asked again, those that it did not have before."""
+        said = self._said[at.key]
+        offered = {edit.result.key for edits in said for edit in edits}
+        answer = self._answer(
+            at.key, lambda log, random: self._proposer.propose(self._context(at, log, failed), random)
+        )
+        said.append(tuple(edit for edit in answer if edit.result.key not in offered))
+        return said[-1]
+
+    def more(self, at: Scored) -> Sequence[Edit]:
+        """Further edits of a candidate, as long as the proposer had new ones the last time, and may have others."""
+        said = self._said[at.key]
+        return self.edits(at) if renews(self._proposer) and said and said[-1] else ()
 
     def repair(self, step: Step, result: Scored) -> Edit | None:
         """Another edit in place of one that failed; None where the proposer has none, or the failure was deceit.
@@ -119,6 +132,7 @@ class RecordedSpace:
     def _context(self, at: Scored, log: Kept, failed: Sequence[str] = ()) -> Context:
         metrics = at.verdict.metrics
         limiter, architecture = metrics.limiter if metrics else "", self._machine.architecture
+        said = self._said[at.key]
         kernel = features(at.candidate, self._task) if self._offer.records else {}
         return Context(
             task=self._task,
@@ -131,5 +145,7 @@ class RecordedSpace:
             tried=(*at.path, *failed),
             history=self._history.of(at.key),
             memory=self._offer.about(kernel, limiter, architecture),
+            asked=len(said),
+            offered=tuple(edit.result.key for edits in said for edit in edits),
             log=log,
         )

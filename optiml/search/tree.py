@@ -26,7 +26,8 @@ class Node:
     """A program with what the search knows of it.
 
     scored: None while it is being evaluated. edits: (prior, edit) that have not been tried yet; None before the
-    proposer was asked. failures: edits in a row that failed. is_closed: nothing below it is worth a visit any more.
+    proposer was asked. is_told: there will be no further ones. failures: edits in a row that failed. is_closed: nothing
+    below it is worth a visit any more.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Node:
     in_flight: int = 0
     edges: list[Edge] = field(default_factory=list)
     edits: deque[tuple[float, Edit]] | None = None
+    is_told: bool = False
     failures: int = 0
     is_closed: bool = False
 

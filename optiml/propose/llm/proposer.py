@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class LlmProposer:
     """Asks a provider; every call is kept in the log of the context, and is made once."""
 
+    renews = True
+
     def __init__(self, provider: Provider, options: ModelOptions) -> None:
         self.name = provider.name
         self.has_price = provider.has_price
@@ -43,7 +45,7 @@ class LlmProposer:
         messages: Sequence[Message] = editor_messages(context, self._diagnosis(context, talk))
         edits: list[Edit] = []
         while len(edits) < self._options.edits:
-            known = (context.candidate.key, *(e.result.key for e in edits))
+            known = (context.candidate.key, *context.offered, *(e.result.key for e in edits))
             read = EditReader(context, self.name, context.candidate, known)
             found, messages = talk.ask("editor", messages, read)
             if isinstance(found, Rejected):

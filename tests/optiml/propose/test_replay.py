@@ -34,9 +34,10 @@ MACHINE = load_machine("a100")
 
 @dataclass
 class Whimsical:
-    """Proposes by chance, mends what failed, and pays for each question; it never says the same twice."""
+    """Proposes by chance, mends what failed, and pays for each question; asked again it says something else."""
 
     name: str = "whim"
+    renews: bool = True
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     asked: int = 0
 

@@ -1,0 +1,81 @@
+"""Spaces with further edits of a candidate: asked for once all are tried and it is known what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from optiml.edit import Edit
+from optiml.search.protocol import Renewing, Scored
+from tests.optiml.landscape import Formula, Steps, baseline, best_time, search
+
+
+@dataclass
+class Drops:
+    """Has the edits of Steps, `drop` of them at a time."""
+
+    drop: int = 1
+    given: dict[str, int] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
+        self.asked.append(at.key)
+        first = self.given.get(at.key, 0)
+        self.given[at.key] = first + self.drop
+        return Steps().edits(at)[first : first + self.drop]
+
+    def more(self, at: Scored) -> Sequence[Edit]:
+        return self.edits(at)
+
+
+def test_it_is_known_by_its_method() -> None:
+    assert isinstance(Drops(), Renewing) and not isinstance(Steps(), Renewing)
+
+
+@pytest.mark.parametrize("strategy", ["mcts", "greedy"])
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_search_goes_on_where_a_first_answer_would_have_ended_it(strategy: str, width: int, tmp_path: Path) -> None:
+    assert best_time(search(tmp_path / "r", strategy, seed=0, budget=60, width=width, space=Drops())) == 1.0
+
+
+@pytest.mark.parametrize("strategy", ["mcts", "greedy"])
+def test_what_has_been_exhausted_is_not_asked_again(strategy: str, tmp_path: Path) -> None:
+    space = Drops(2)
+    found = search(tmp_path / "r", strategy, seed=0, budget=2000, space=space)
+    assert found.ended == "exhausted"
+    assert all(space.asked.count(key) <= 6 // 2 + 1 for key in space.asked)
+
+
+class Watching(Drops):
+    """Notes how many evaluations were under way at a candidate when further edits of it were asked for."""
+
+    def __init__(self, evaluator: Watched) -> None:
+        super().__init__()
+        self.evaluator = evaluator
+        self.seen: list[int] = []
+
+    def more(self, at: Scored) -> Sequence[Edit]:
+        self.seen.append(self.evaluator.under_way)
+        return super().more(at)
+
+
+class Watched(Formula):
+    under_way = 0
+
+    def submit(self, job: object) -> int:
+        self.under_way += 1
+        return super().submit(job)  # type: ignore[arg-type]
+
+    def wait(self, number: int) -> object:  # type: ignore[override]
+        self.under_way -= 1
+        return super().wait(number)
+
+
+def test_greedy_waits_for_all_results_before_it_asks_again(tmp_path: Path) -> None:
+    evaluator = Watched()
+    space = Watching(evaluator)
+    search(tmp_path / "r", "greedy", seed=0, evaluator=evaluator, space=space, width=4, root=baseline(0, 0))
+    assert space.seen and set(space.seen) == {0}
