@@ -18,13 +18,14 @@ GOALS = {
     "gemm": (Chain("gemm_wmma/naive", ("tensor-cores",)), 10.0),
     "transpose": (Chain("transpose", ("transpose-tile", "pad-shared")), 1.5),
     "reduction": (Chain("reduction", ("shuffle-reduction", "persistent-blocks:2048")), 3.0),
-    "softmax": (Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax", "vectorise-loop")), 10.0),
-    "layer_norm": (Chain("layer_norm_cuda/naive", ("warp-per-row", "one-pass-variance", "vectorise-loop")), 10.0),
-    "histogram": (Chain("histogram:global", ("private-histogram",)), 2.0),
+    "softmax": (Chain("softmax_cuda/naive", ("block-per-row:256", "vectorise-loop")), 15.0),
+    "softmax_warps": (Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax", "vectorise-loop")), 10.0),
+    "layer_norm": (Chain("layer_norm_cuda/naive", ("block-per-row:256", "vectorise-loop")), 20.0),
+    "histogram": (Chain("histogram:global", ("private-histogram", "vectorise-loop")), 5.0),
     "matvec": (Chain("matvec", ("warp-per-row", "vectorise-loop")), 5.0),
-    "stencil": (Chain("stencil:naive", ("block-coarsening:z4",)), 1.1),
-    "triton_gemm": (Chain("gemm/untuned", ("tile-size:BLOCK_M=128", "tile-size:BLOCK_N=64", "num-stages:3")), 1.5),
-    "triton_attention": (Chain("attention_forward/untuned", ("tile-size:BLOCK_N=64", "num-stages:2")), 1.1),
+    "stencil": (Chain("stencil:naive", ("block-coarsening:x4",)), 2.0),
+    "triton_gemm": (Chain("gemm/untuned", ("configuration:128x128x64/8w3s",)), 2.0),
+    "triton_attention": (Chain("attention_forward/untuned", ("configuration:128x64/4w3s",)), 1.3),
 }
 
 
