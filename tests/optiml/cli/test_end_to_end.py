@@ -73,6 +73,13 @@ def test_a_finished_run_is_resumed_at_once(whole: tuple[Path, dict[str, Any]]) -
     assert time.monotonic() - started < 20
 
 
+def test_a_finished_run_is_resumed_with_its_page(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert document(command("resume", str(whole[0]), "--json", "-q", "--html", str(page))) == whole[1]
+    text = page.read_text()
+    assert whole[1]["winner"]["edits"][-1] in text and "verified again with fresh inputs" in text
+
+
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "stopped.optiml"
     process = subprocess.Popen(optimize(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
