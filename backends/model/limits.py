@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backends.model.chip import ChipTime, Work, hand_out_cycles
 from backends.model.parameters import SUB_CORES, SmParameters
-from backends.model.sm.costs import MemoryCost
+from backends.model.sm.costs import SECTOR_BYTES, MemoryCost
 from backends.model.sm.result import SmResult
 
 # Nsight Compute's rule "Speed of Light": below 60 % of every unit's rate, latencies limit the kernel.
@@ -57,7 +57,10 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
         **pipes,
         "l1": lsu * l1,
         "shared": lsu * shared,
-        "l2": sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
+        "l2": max(
+            sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
+            sm.bytes.get("l2 partial", 0.0) / SECTOR_BYTES / share.l2_partial_writes_per_cycle,
+        ),
         "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
     }
     shares = {name: value / time.simulated_share_cycles for name, value in held.items() if value}

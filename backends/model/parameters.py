@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 
 from backends.machines import rate, rate_table
 from ir.machine import Machine, RateTable
@@ -80,6 +81,13 @@ class SmParameters:
     def l2_bytes_per_cycle(self) -> float:
         """What one SM gets of the L2 when all SMs ask, at most its own port."""
         return min(self.rate("l2_bytes_per_cycle"), self.rate("l2_chip_bytes_per_cycle") / self.rate("sm_count"))
+
+    @property
+    def l2_partial_writes_per_cycle(self) -> float:
+        """What one SM gets of the sectors of which the L2 takes a part in a cycle, when all SMs ask; no bound if unknown."""
+        if "l2_partial_writes_per_cycle" not in self.machine.rates:
+            return inf
+        return self.rate("l2_partial_writes_per_cycle") / self.rate("sm_count")
 
     @property
     def dram_bytes_per_cycle(self) -> float:

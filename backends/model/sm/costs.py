@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+SECTOR_BYTES = 32
+
 
 @dataclass(frozen=True)
 class MemoryCost:
@@ -14,8 +16,8 @@ class MemoryCost:
     sectors, lines: distinct 32-byte sectors and 128-byte lines of a global access; lines of None is estimated from the
     sectors. l1_hit_share, l2_hit_share: share of the sectors that L1 has, and of the others that L2 has; l2_near_share:
     of those, the share that the SM's own partition of the L2 has.
-    bytes: what a bulk copy moves. executed_share: share of the executions in which any lane takes part; the averages
-    are over all executions.
+    bytes: what lanes ask for, or a bulk copy moves. executed_share: share of the executions in which any lane takes
+    part; the averages are over all executions.
     """
 
     space: str
@@ -29,6 +31,21 @@ class MemoryCost:
     lines: float | None = None
     executed_share: float = 1.0
     l2_near_share: float = 1.0
+
+    @property
+    def partial_sectors(self) -> float:
+        """Sectors of which an execution accesses a part, as far as `bytes` (that its lanes ask for) tells.
+
+        None where the bytes fill the sectors, all where they fill half of them or less, and between the two as where
+        whole sectors lie between two halves.
+
+        >>> [round(MemoryCost("global", "store", sectors=n, bytes=128).partial_sectors, 9) for n in (4, 5, 8, 32)]
+        [0.0, 2.0, 8.0, 32.0]
+        """
+        if not (self.bytes and self.sectors):
+            return 0.0
+        empty = max(0.0, 1.0 - self.bytes / (SECTOR_BYTES * self.sectors))
+        return self.sectors * min(1.0, 2.0 * empty)
 
 
 @dataclass(frozen=True)

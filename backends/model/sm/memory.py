@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends.model.parameters import WARP_LANES
-from backends.model.sm.costs import MemoryCost
+from backends.model.sm.costs import SECTOR_BYTES, MemoryCost
 from backends.model.sm.program import LSU, Program, Record
 from backends.model.sm.state import Warp, signal
 
 if TYPE_CHECKING:
     from backends.model.sm.engine import Engine
 
-SECTOR_BYTES = 32
 LINE_BYTES = 128
 _WAVEFRONT_BYTES = 128
 # Rounding of shares that should add up to whole requests.
@@ -27,13 +26,14 @@ _EPSILON = 1e-9
 class Request:
     """What the execution of a memory instruction takes, fixed before the simulation."""
 
-    __slots__ = ("address", "bytes", "conflict", "kind", "lanes", "sectors", "share", "space", "uncached")
+    __slots__ = ("address", "bytes", "conflict", "kind", "lanes", "partial", "sectors", "share", "space", "uncached")
 
     def __init__(self, cost: MemoryCost, conflict: int, address: int) -> None:
         self.space = cost.space
         self.kind = cost.kind
         self.bytes = cost.bytes_per_lane * WARP_LANES
         self.sectors = cost.sectors
+        self.partial = cost.partial_sectors if cost.kind == "store" else 0.0
         self.share = cost.executed_share
         self.conflict = conflict
         self.address = address
@@ -190,6 +190,9 @@ def _beyond_l1(sm: Engine, record: Record, request: Request, now: int, accepted:
         return 0
     sm.count("l2", amount)
     passed = (sm.l2_writes if writes else sm.l2).take(now, accepted, amount)
+    if request.partial:
+        sm.count("l2 partial", request.partial * SECTOR_BYTES)
+        passed = sm.l2_partial.take(now, passed, request.partial)
     if request.uncached:
         passed = sm.atomics.take(now, passed, request.lanes)
     extra = passed - accepted + sm.l2_extra
@@ -218,7 +221,8 @@ def _cost(program: Program, record: Record, space: str) -> MemoryCost:
         # Averages over all executions, made those of the executions in which some lane takes part.
         part = cost.executed_share if 0.0 < cost.executed_share < 1.0 else 1.0
         lines = None if cost.lines is None else cost.lines / part
-        return replace(cost, wavefronts=cost.wavefronts / part, sectors=cost.sectors / part, lines=lines)
+        wavefronts, sectors, nbytes = (each / part for each in (cost.wavefronts, cost.sectors, cost.bytes))
+        return replace(cost, wavefronts=wavefronts, sectors=sectors, bytes=nbytes, lines=lines)
     access = record.instruction.access
     kind = access.kind if access else "load"
     width = (access.bytes_per_lane if access else 0) or 4

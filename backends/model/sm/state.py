@@ -162,6 +162,7 @@ class Shared:
         port, window = parameters.rate("l2_bytes_per_cycle"), parameters.rate("share_window_cycles")
         self.l2 = Share(Flow(port), Flow(parameters.l2_bytes_per_cycle, window))
         self.l2_writes = Share(Flow(port), Flow(parameters.l2_bytes_per_cycle, window))
+        self.l2_partial = Flow(parameters.l2_partial_writes_per_cycle, window)
         self.dram = Share(Flow(port), Flow(parameters.dram_bytes_per_cycle, window))
         self.atomics = Flow(parameters.rate("atomics_per_cycle"))
         self.smem_async = Flow(parameters.rate("smem_bytes_per_cycle"))

@@ -101,6 +101,16 @@ def test_far_partitions_answer_later(machine: str, near: float, far: int) -> Non
     assert cycles(near) - cycles(1.0) == far
 
 
+@pytest.mark.parametrize(("sectors", "cycles"), [(32, 108 * 32 / 37), (4, 4)])
+def test_the_l2_takes_parts_of_sectors_slowly(sectors: float, cycles: float) -> None:
+    """A100 with all SMs at work: 37 parts of sectors in a cycle, or whole sectors as fast as one warp has them."""
+    cost = MemoryCost("global", "store", 4, wavefronts=1, sectors=sectors, bytes=128, lines=1)
+    counts = (400, 800)
+    code = function("STG.E [R2.64], R4\nBRA 0x0")
+    few, many = (simulate(code, [((Repeat((Run((0,)),), n),),)], {0: cost}, parameters("a100")).cycles for n in counts)
+    assert (many - few) / (counts[1] - counts[0]) == pytest.approx(cycles, rel=0.02)
+
+
 def stream(warps: int, machine: str, l2: float, loads: int = 4) -> float:
     """Bytes in a cycle of warps that each keep so many 512-byte loads in flight."""
     code = "\n".join(f"[W{i}:S2] LDG.E.128 R{8 + 4 * i}, [R2.64]" for i in range(loads))
