@@ -84,7 +84,7 @@ class SmParameters:
 
     @property
     def l2_partial_writes_per_cycle(self) -> float:
-        """What one SM gets of the sectors of which the L2 takes a part in a cycle, when all SMs ask; no bound if unknown."""
+        """Parts of sectors that one SM may write to the L2 in a cycle when all SMs do; infinite if unknown."""
         if "l2_partial_writes_per_cycle" not in self.machine.rates:
             return inf
         return self.rate("l2_partial_writes_per_cycle") / self.rate("sm_count")
