@@ -22,6 +22,7 @@ from optiml.verdict import Metrics, Verdict
 from twill.report.numbers import time_text
 from twill.report.page.template import page_template
 
+_MOST_RECORDS = 12
 # Keys of a task file that say how a kernel is compiled and launched.
 _LAUNCH = ("entry", "launch", "constants", "compile")
 
@@ -156,8 +157,10 @@ def _facts(reading: Reading) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield "Launch", list(_launch(reading))
     yield "Settings", list(_flat(reading.settings))
     yield "Environment", list(_flat(reading.facts.get("environment", {})))
-    offered = [record_of(d) for d in reading.facts.get("memory", [])]
-    yield "Offered of earlier runs", [(str(n), record_text(r)) for n, r in enumerate(offered, 1)]
+    offered = reading.facts.get("memory", [])
+    told = [(str(n), record_text(record_of(d))) for n, d in enumerate(offered[:_MOST_RECORDS], 1)]
+    more = [("", f"and {len(offered) - _MOST_RECORDS} more")] if len(offered) > _MOST_RECORDS else []
+    yield "Offered of earlier runs", [*told, *more]
 
 
 def _launch(reading: Reading) -> Iterator[tuple[str, str]]:

@@ -198,7 +198,8 @@ def test_hostile_text_is_only_text(tmp_path: Path) -> None:
 
 def test_the_page_tells_launch_settings_and_what_was_remembered(tmp_path: Path) -> None:
     known = record_document(record(EVIL, 2.0))
-    page = Checker(run_html(read_run(begun(tmp_path / "r.optiml", memory=[known]))))
+    page = Checker(run_html(read_run(begun(tmp_path / "r.optiml", memory=[known] * 20))))
+    assert "and 8 more" in page.text
     for text in ("launch.block", "[32]", "strategy", "versions.numpy", f"{EVIL} made bowl 2.00x faster on sm_80"):
         assert text in page.text
 
