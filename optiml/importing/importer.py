@@ -37,8 +37,9 @@ def import_problem(spec: str) -> tuple[str, Files]:
 def traced(problem: Problem, client: ZygoteClient) -> Model:
     """What the problem's model computes, at its own and at smaller sizes."""
 
-    def ask(assignments: Sequence[Mapping[str, int]]) -> list[Any]:
-        request = {"text": problem.text, "assignments": [dict(a) for a in assignments]}
+    def ask(assignments: Sequence[Mapping[str, int]], plain_only: bool = False) -> list[Any]:
+        told = [dict(a) for a in assignments]
+        request = {"text": problem.text, "assignments": told, "plain_only": plain_only}
         reply = client.wait(client.submit(request, _LIMITS))
         found = reply.get("answer", {}).get("traces")
         if not isinstance(found, list) or len(found) != len(assignments):

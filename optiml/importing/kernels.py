@@ -18,7 +18,7 @@ from optiml.importing.trace import Node, Trace, refs
 
 _PRODUCTS = ("mm", "bmm")
 _ROW_BLOCK, _FLAT_BLOCK = 512, 1024
-_TILE = {"BLOCK_M": 64, "BLOCK_N": 64, "BLOCK_K": 32}
+_TILE = {"BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32}
 
 
 @dataclass(frozen=True)

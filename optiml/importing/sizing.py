@@ -28,7 +28,7 @@ _MANY_SEARCH, _MANY_VERIFY = (2, 4, 8, 6), ((2, 3, 4, 5), (3, 1, 2, 4))
 
 _MATRIX = 2
 
-Ask = Callable[[Sequence[Mapping[str, int]]], list[Any]]
+Ask = Callable[..., list[Any]]
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class Model:
 
 
 def model_of(problem: Problem, ask: Ask) -> Model:
-    """Trace a problem at its own sizes and others. `ask`: answers of `tracing` to assignments of the constants.
+    """Trace a problem at its own sizes and others. `ask`: answers of `tracing` to assignments of the constants, with
+    `plain_only` where the trace in few operations is not needed.
 
     Raises UserError: model-fails and data-dependent, if not even its own sizes can be traced; what trace_of raises.
     """
     own = _own(problem, ask)
-    names = [n for n, told in zip(problem.constants, ask(_varied(problem)), strict=True) if _is_size(told, own)]
+    varied = ask(_varied(problem), plain_only=True)
+    names = [n for n, told in zip(problem.constants, varied, strict=True) if _is_size(told, own[0])]
     if not names:
         return _fixed(own, "no constant of the file is a size of its inputs: the task has their own sizes alone")
     rows = [row for row in _rows(problem, names) if any(row.values())]
@@ -86,15 +88,15 @@ def _varied(problem: Problem) -> list[dict[str, int]]:
     return [{name: value // 2 if value % 2 == 0 else value + 1} for name, value in problem.constants.items()]
 
 
-def _is_size(told: Mapping[str, Any], own: tuple[Trace, Trace]) -> bool:
+def _is_size(told: Mapping[str, Any], own: Trace) -> bool:
     if "error" in told:
         return False
     try:
-        plain, _core = _traces(told)
+        plain = trace_of(told["plain"])
     except UserError:
         return False
-    same = [n.op for n in plain.nodes] == [n.op for n in own[0].nodes]
-    return same and _shapes(plain) != _shapes(own[0])
+    same = [n.op for n in plain.nodes] == [n.op for n in own.nodes]
+    return same and _shapes(plain) != _shapes(own)
 
 
 def _shapes(trace: Trace) -> list[tuple[int, ...]]:

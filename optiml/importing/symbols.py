@@ -52,10 +52,8 @@ class Family:
         for count in range(1, _MOST_FACTORS + 1):
             for chosen in combinations(names, count):
                 text, value = " * ".join(chosen), prod(first[name] for name in chosen)
-                yield from (
-                    text, f"{text} * {rest // value}", f"{text} // {max(value // max(rest, 1), 1)}",
-                    f"{text} + {rest - value}", f"{text} - {value - rest}",
-                )  # fmt: skip
+                moved = f"{text} + {rest - value}" if rest > value else f"{text} - {value - rest}"
+                yield from (text, f"{text} * {rest // value}", f"{text} // {max(value // max(rest, 1), 1)}", moved)
         yield from (f"{a} + {b}" for a, b in combinations(names, 2))
 
 

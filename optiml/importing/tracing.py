@@ -10,7 +10,8 @@ import ast
 import inspect
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ _DATA = (
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """`{"traces": [...]}`: for each assignment of the constants `{"plain": ..., "core": ...}` or `{"error": ...}`."""
+    """`{"traces": [...]}`: for each assignment of the constants `{"plain": ..., "core": ...}` or `{"error": ...}`.
+
+    A request with `plain_only` spares the traces in few operations.
+    """
     import torch._decomp
     import torch.fx.experimental.proxy_tensor  # noqa: F401 - imported before the sandbox closes
 
@@ -35,19 +39,20 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
     enter(Path.cwd())
     tree = ast.parse(request["text"])
-    return {"traces": [_answered(with_constants(tree, each)) for each in request["assignments"]]}
+    kinds = ("plain",) if request.get("plain_only") else ("plain", "core")
+    return {"traces": [_answered(with_constants(tree, each), kinds) for each in request["assignments"]]}
 
 
-def _answered(tree: ast.Module) -> dict[str, Any]:
+def _answered(tree: ast.Module, kinds: Sequence[str] = ("plain", "core")) -> dict[str, Any]:
     try:
-        return _traced(tree)
+        return _traced(tree, kinds)
     except BaseException as error:  # noqa: BLE001 - the problem's code may raise anything
         text = f"{type(error).__name__}: {error}".strip()[:400]
         kind = "data-dependent" if any(word in text for word in _DATA) else "model-fails"
         return {"error": {"rule": kind, "message": text}}
 
 
-def _traced(tree: ast.Module) -> dict[str, Any]:
+def _traced(tree: ast.Module, kinds: Sequence[str]) -> dict[str, Any]:
     import torch
 
     module = types.ModuleType("problem")
@@ -59,7 +64,7 @@ def _traced(tree: ast.Module) -> dict[str, Any]:
         with _factories(made):
             given = list(module.get_inputs())
     parameters = {n: t for n, t in (*model.named_parameters(), *model.named_buffers())}
-    return {name: _document(model, given, parameters, made, core) for name, core in (("plain", False), ("core", True))}
+    return {kind: _document(model, given, parameters, made, kind == "core") for kind in kinds}
 
 
 def _constructed(model: Any, init: Any) -> Any:
@@ -187,6 +192,7 @@ def _argument(value: Any, known: Mapping[str, str]) -> Any:
     return value if isinstance(value, bool | int | float) else None
 
 
+@cache
 def _decompositions() -> dict[Any, Any]:
     """To the operations that kernels are written of."""
     import torch

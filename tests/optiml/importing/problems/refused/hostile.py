@@ -1,5 +1,6 @@
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ ATTEMPTS = [
     lambda: Path(os.environ.get("CANARY", "/etc/passwd")).read_text(),
     lambda: Path("/tmp/optiml-import-was-here").write_text("x"),
     lambda: socket.create_connection(("127.0.0.1", 80), 1),
-    lambda: os.system("true"),
+    lambda: subprocess.run(["/bin/true"], check=True),
 ]
 
 
