@@ -87,7 +87,7 @@ def _of_best(reading: Reading, best: Comparison) -> Iterator[str]:
     before, after = best.before, best.after
     yield (
         f"{title(reading)}: {time_text(after.time_us)} in place of {time_text(before.time_us)}, "
-        f"{ratio_text(best.speedup).removesuffix('x')} times as fast ({after.kind})."
+        f"{ratio_text(best.speedup).removesuffix('x')} times as fast ({_how_timed(after)})."
     )
     way = reading.way(reading.best or "")
     names = ", then ".join(f"{s.tag} ({ratio_text(_gain(reading, s.parent, s.key))})" for s in way)
@@ -97,6 +97,11 @@ def _of_best(reading: Reading, best: Comparison) -> Iterator[str]:
         yield f"It was limited by {limited(before)} and still is: {limited(after)}."
     else:
         yield f"It was limited by {limited(before)} and is now limited by {limited(after)}."
+
+
+def _how_timed(metrics: Metrics) -> str:
+    count = len(metrics.times)
+    return metrics.kind if count == 1 else f"{metrics.kind}, geometric mean over {count} sizes"
 
 
 def _gain(reading: Reading, parent: str, key: str) -> float:
