@@ -26,7 +26,7 @@ CHAINS = {
     "private-histogram": Chain("histogram:global", ("private-histogram",)),
     "two-dimensional": Chain("strangers/transpose_flat", ("two-dimensional",)),
     "block-order": Chain("strangers/product", ("block-order:4",)),
-    "constants": Chain("stencil", ("constants:DEPTH=32",)),
+    "template-constants": Chain("stencil", ("template-constants:DEPTH=32",)),
     "cover-grid": Chain("histogram:global", ("cover-grid",)),
     "sum-before-atomic": Chain("strangers/total", ("sum-before-atomic",)),
     "aggregate-atomics": Chain("histogram:global", ("aggregate-atomics",)),

@@ -36,7 +36,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
 
 
 RULE = CudaRule(
-    "constants",
+    "template-constants",
     frozenset({"dram", "l2", "l1", "shared", "latency", "issue", "barrier"}),
     "A constant that suits one GPU and one size seldom suits another.",
     _find,
