@@ -10,7 +10,7 @@ from ir.diagnostics import Diagnostic, ExitCode, UserError
 from optiml.propose.llm.options import ModelOptions
 from optiml.propose.llm.prices import price_of
 from optiml.propose.llm.provider import ANSWER_S, End, Reply, Request, client_library
-from optiml.propose.llm.streaming import Piece, Terms, gathered, number, replied
+from optiml.propose.llm.streaming import Piece, Terms, number, replied, streamed
 
 _KEYS, _URL = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"), "ANTHROPIC_BASE_URL"
 _CONNECT_S = 10.0
@@ -58,7 +58,7 @@ class AnthropicProvider:
 
     def _answer(self, request: Request) -> Reply:
         with self._client.messages.create(**self._arguments(request)) as stream:
-            return gathered(map(_piece, stream), self._terms)
+            return streamed(client_library("anthropic"), map(_piece, stream), self._terms)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         return {

@@ -38,6 +38,7 @@ class CommandProvider:
             raise fail("bad-proposer", "there is no command after `cmd:`", remedy="cmd:COMMAND")
         self.name = f"cmd:{PurePath(self._words[0]).name}"
         self._answer_s = options.answer_s or ANSWER_S
+        self._retries = options.retries
 
     def ready(self) -> None:
         """Raises UserError `missing-part` where there is no such program."""
@@ -46,8 +47,15 @@ class CommandProvider:
             raise UserError(found, exit_code=ExitCode.MISSING)
 
     def ask(self, request: Request) -> Reply:
-        """Run it once."""
+        """Run it, again where it fails."""
         self.ready()
+        reply = self._once(request)
+        for _ in range(self._retries):
+            if reply.end is End.UNREACHABLE:
+                reply = self._once(request)
+        return reply
+
+    def _once(self, request: Request) -> Reply:
         with tempfile.TemporaryFile() as prompt, tempfile.TemporaryFile() as said:
             prompt.write(as_text(request.messages).encode())
             prompt.seek(0)

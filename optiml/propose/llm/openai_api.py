@@ -12,7 +12,7 @@ from optiml.propose.exchange import Message
 from optiml.propose.llm.options import ModelOptions
 from optiml.propose.llm.prices import price_of
 from optiml.propose.llm.provider import ANSWER_S, End, Reply, Request, client_library
-from optiml.propose.llm.streaming import Piece, Terms, gathered, number, replied
+from optiml.propose.llm.streaming import Piece, Terms, number, replied, streamed
 
 _KEY, _URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 _CONNECT_S = 10.0
@@ -59,7 +59,7 @@ class OpenAiProvider:
 
     def _answer(self, request: Request) -> Reply:
         with self._client.chat.completions.create(**self._arguments(request)) as stream:
-            return gathered(_pieces(stream), self._terms)
+            return streamed(client_library("openai"), _pieces(stream), self._terms)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         # Servers of others know the older name of the limit alone, OpenAI's newer models the newer one.

@@ -11,7 +11,7 @@ from optiml.propose.exchange import Message
 from optiml.propose.llm.diagnosis import Diagnosis
 from optiml.propose.llm.evidence import history_text, machine_text, profile_text, task_text
 from optiml.propose.llm.fences import fenced
-from optiml.propose.llm.reading import FINAL, NOTHING_TAG, Rejected
+from optiml.propose.llm.reading import NOTHING_TAG, Fault, Rejected
 from optiml.propose.llm.settings import KEYS
 from optiml.propose.protocol import LIMITERS, Context
 from optiml.verdict import Verdict
@@ -81,7 +81,7 @@ def repair_messages(context: Context, edit: Edit, verdict: Verdict) -> tuple[Mes
 
 def correction(rejected: Rejected) -> str:
     """What to say of an answer that could not be used."""
-    assert rejected.fault not in FINAL, "asking again would not help"
+    assert rejected.fault is not Fault.NOTHING, "that is an answer"
     told = f"Your answer could not be used ({rejected.fault}):"
     return f"{told}\n\n{fenced(rejected.why, 'text')}\n\nGive the whole answer again, in the form that was asked for."
 

@@ -14,7 +14,7 @@ from optiml.edit import Edit
 from optiml.propose.llm.check import fault
 from optiml.propose.llm.fences import Block, blocks
 from optiml.propose.llm.patch import MisfitError, patched
-from optiml.propose.llm.provider import NO_REPLY, End, Reply
+from optiml.propose.llm.provider import End, Reply
 from optiml.propose.llm.settings import forbidden
 from optiml.propose.protocol import LIMITERS, Context, Unit
 
@@ -37,7 +37,6 @@ class Fault(StrEnum):
     UNPARSABLE = "unparsable"
     UNCHANGED = "unchanged"
     NOTHING = "nothing"
-    NO_REPLY = "no-reply"
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,6 @@ class Rejected:
         return f"{self.fault}: {self.why}"
 
 
-# What asking once more would not change.
-FINAL = (Fault.NOTHING, Fault.NO_REPLY)
 _OF_END = {
     End.LENGTH: (Fault.TRUNCATED, "it was cut off at the limit of its length; a diff is shorter than the whole file"),
     End.REFUSAL: (Fault.REFUSED, "it was refused"),
@@ -61,8 +58,6 @@ _OF_END = {
 
 def unusable(reply: Reply) -> Rejected | None:
     """What is wrong with a reply before it is read; None where nothing is."""
-    if reply.end in NO_REPLY:
-        return Rejected(Fault.NO_REPLY, f"{reply.end}: {reply.detail}")
     if reply.end in _OF_END:
         return Rejected(*_OF_END[reply.end])
     return None if reply.text.strip() else Rejected(Fault.EMPTY, "it was empty")

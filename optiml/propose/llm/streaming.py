@@ -10,7 +10,7 @@ from typing import Any
 
 from ir.diagnostics import Diagnostic, ExitCode, UserError
 from optiml.propose.llm.prices import Price, usage_at
-from optiml.propose.llm.provider import MOST_CHARACTERS, End, Reply
+from optiml.propose.llm.provider import MOST_CHARACTERS, End, Reply, client_library
 from optiml.propose.llm.secrets import redacted
 
 
@@ -62,6 +62,20 @@ def gathered(pieces: Iterable[Piece], terms: Terms) -> Reply:
         detail = "the stream ended before the answer did" if events else "the answer is no stream of events"
         return Reply("".join(parts), End.BROKEN, usage, detail)
     return Reply("".join(parts), terms.ends.get(told.end, End.COMPLETE), usage, told.end)
+
+
+def streamed(library: ModuleType, pieces: Iterable[Piece], terms: Terms) -> Reply:
+    """The same; a connection that is cut in the middle, which no library tries again, breaks the reply.
+
+    Not every library gives the errors of its transport (httpx2) names of its own here.
+    """
+    transport = client_library("httpx2")
+    try:
+        return gathered(pieces, terms)
+    except (library.APITimeoutError, transport.TimeoutException):
+        return Reply("", End.TIMEOUT, detail=f"nothing more for {terms.answer_s:g} s")
+    except (library.APIConnectionError, transport.TransportError) as error:
+        return Reply("", End.BROKEN, detail=redacted(f"the connection was cut: {error}"))
 
 
 def _later(new: int | None, old: int | None) -> int | None:

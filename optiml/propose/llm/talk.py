@@ -11,36 +11,36 @@ from ir.diagnostics import Diagnostic, ExitCode, UserError, fail
 from optiml.propose.exchange import Exchange, Log, Message
 from optiml.propose.llm.prompt import correction
 from optiml.propose.llm.provider import NO_REPLY, End, Provider, Reply, Request
-from optiml.propose.llm.reading import FINAL, Rejected
+from optiml.propose.llm.reading import Fault, Rejected
 from optiml.propose.llm.secrets import redacted
 
 T = TypeVar("T")
-# Calls in a row without a reply after which the run stops; it goes on from there.
-MOST_SILENT = 3
+# How often a call is made whose reply is broken; what is unreachable was tried again by the provider itself.
+_TRIES = 3
 
 
 @dataclass
 class Caller:
-    """Makes the calls of one proposer; counts those in a row that brought no reply. `progress` hears of each."""
+    """Makes the calls of one proposer. `progress` hears of each."""
 
     provider: Provider
-    silent: int = 0
     progress: Callable[[str], None] = lambda _line: None
 
     def reply(self, request: Request) -> Reply:
-        """A reply without keys. Raises UserError `model-unreachable` after MOST_SILENT calls without any."""
+        """A reply without keys. Raises UserError `model-unreachable` where there is none: the run can go on there."""
         self.progress(f"asking {self.provider.name} ({request.label})")
         reply = self.provider.ask(request)
-        if reply.end is End.BROKEN:
-            reply = self.provider.ask(request)
-        self.silent = self.silent + 1 if reply.end in NO_REPLY else 0
-        if self.silent >= MOST_SILENT:
-            told = f"{self.silent} calls in a row had no reply; the last: {reply.end}: {reply.detail}"
+        for _ in range(_TRIES - 1):
+            if reply.end is End.BROKEN:
+                reply = self.provider.ask(request)
+        detail = redacted(reply.detail)
+        if reply.end in NO_REPLY:
+            told = f"{self.provider.name} does not answer: {reply.end}: {detail}"
             found = Diagnostic("model-unreachable", told, remedy="the run is kept; go on with `optiml resume`")
             raise UserError(found, exit_code=ExitCode.MISSING)
         # Half of a character pair can neither be sent nor written down.
         text = redacted(reply.text).encode(errors="replace").decode()
-        return replace(reply, text=text, detail=redacted(reply.detail))
+        return replace(reply, text=text, detail=detail)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Talk:
     ) -> tuple[T | Rejected, tuple[Message, ...]]:
         """What was read, and the conversation with its answer. An answer that cannot be used is sent back once."""
         found, whole = self._call(role, tuple(messages), read)
-        if isinstance(found, Rejected) and found.fault not in FINAL:
+        if isinstance(found, Rejected) and found.fault is not Fault.NOTHING:
             found, whole = self._call(role, (*whole, Message("user", correction(found))), read)
         return found, whole
 

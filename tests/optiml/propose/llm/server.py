@@ -150,6 +150,17 @@ def silent(seconds: float) -> Script:
     return script
 
 
+def stalled(text: str, seconds: float) -> Script:
+    """Begins an answer and then says nothing for a while."""
+
+    def script(handler: Handler) -> None:
+        handler.begin_stream()
+        handler.event(chunk(text))
+        time.sleep(seconds)
+
+    return script
+
+
 def cut_off(text: str) -> Script:
     """Breaks the connection in the middle of an answer that said how long it would be."""
 

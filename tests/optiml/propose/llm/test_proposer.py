@@ -127,16 +127,16 @@ def test_a_broken_stream_is_asked_for_again() -> None:
     assert len(edits) == 1 and server.asked[0] == server.asked[1]
 
 
-def test_a_model_that_is_gone_stops_the_run_which_can_go_on() -> None:
-    with serving(*[status(503, "loading the model")] * 3) as server:
+@pytest.mark.parametrize("scripts", [[status(503, "loading the model")], [sse("{not json")] * 3], ids=["503", "broken"])
+def test_a_model_that_is_gone_stops_the_run_which_can_go_on(scripts: list[Script]) -> None:
+    log = Loose()
+    with serving(*scripts) as server:
         asks = proposer(server, diagnose=False)
-        logs = [Loose(n) for n in range(3)]
-        for log in logs[:2]:
-            assert asks.propose(replace(ASKED, log=log), np.random.default_rng(0)) == ()
         with pytest.raises(UserError, match="model-unreachable") as caught:
-            asks.propose(replace(ASKED, log=logs[2]), np.random.default_rng(0))
+            asks.propose(replace(ASKED, log=log), np.random.default_rng(0))
+        assert len(server.asked) == len(scripts)
     assert caught.value.exit_code == ExitCode.MISSING and "optiml resume" in str(caught.value)
-    assert not logs[2].exchanges, "the last call is made again when the run goes on"
+    assert not log.exchanges, "the call is made again when the run goes on"
 
 
 def test_what_was_answered_is_not_asked_again() -> None:

@@ -27,6 +27,7 @@ from tests.optiml.propose.llm.server import (
     serving,
     silent,
     sse,
+    stalled,
     status,
     usage,
 )
@@ -81,7 +82,7 @@ ENDS: dict[str, tuple[Script, End]] = {
     "event of a wrong type": (sse("[1, 2]", "17", "null"), End.BROKEN),
     "wrong fields": (sse('{"choices": 3}', '{"choices": [{"delta": []}]}', '{"choices": [null]}'), End.BROKEN),
     "error in the stream": (sse(chunk("half"), '{"error": {"message": "out of memory"}}'), End.BROKEN),
-    "connection cut": (cut_off("half"), End.UNREACHABLE),
+    "connection cut": (cut_off("half"), End.BROKEN),
     "500": (status(500, "crashed"), End.UNREACHABLE),
     "429": (status(429, "too many", Retry_After="0"), End.UNREACHABLE),
 }
@@ -98,6 +99,10 @@ def test_a_server_that_says_nothing_runs_into_the_time_limit() -> None:
     started = time.monotonic()
     assert answered(silent(4.0), answer_s=0.4).end is End.TIMEOUT
     assert time.monotonic() - started < 3.0
+
+
+def test_a_server_that_stalls_in_the_middle_runs_into_the_time_limit() -> None:
+    assert answered(stalled("half", 4.0), answer_s=0.4).end is End.TIMEOUT
 
 
 def test_a_server_that_never_ends_runs_into_the_time_limit() -> None:
@@ -188,6 +193,8 @@ ANTHROPIC_ENDS: dict[str, tuple[list[Script], End]] = {
     "bad event": ([sse("{not json")], End.BROKEN),
     "no stream": ([raw(b"<html/>", Content_Type="text/html")], End.BROKEN),
     "silence": ([silent(3.0)] * 2, End.TIMEOUT),
+    "connection cut": ([cut_off("half")], End.BROKEN),
+    "stalled": ([stalled("half", 4.0)], End.TIMEOUT),
 }
 
 
@@ -207,7 +214,7 @@ def python(code: str) -> str:
 
 
 def commanded(code: str, answer_s: float = 20.0) -> Reply:
-    return CommandProvider(python(code), ModelOptions(answer_s=answer_s)).ask(ASKED)
+    return CommandProvider(python(code), ModelOptions(answer_s=answer_s, retries=0)).ask(ASKED)
 
 
 def test_a_command_reads_the_prompt_and_answers() -> None:
@@ -218,6 +225,17 @@ def test_a_command_reads_the_prompt_and_answers() -> None:
 def test_a_command_that_fails_is_told_with_what_it_said() -> None:
     reply = commanded('import sys; sys.exit("no credit left")')
     assert reply.end is End.UNREACHABLE and "no credit left" in reply.detail
+
+
+def test_a_command_that_fails_is_started_again(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    code = f"""import pathlib, sys
+count = pathlib.Path("{count}")
+count.write_text(count.read_text() + "x" if count.exists() else "x")
+sys.exit("busy") if len(count.read_text()) < 3 else print("at last")"""
+    (tmp_path / "agent.py").write_text(code)
+    reply = CommandProvider(f"{sys.executable} {tmp_path / 'agent.py'}", ModelOptions(retries=2)).ask(ASKED)
+    assert (reply.text, reply.end, len(count.read_text())) == ("at last\n", End.COMPLETE, 3)
 
 
 @pytest.mark.parametrize(
