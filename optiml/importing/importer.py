@@ -19,8 +19,8 @@ _LIMITS = ChildLimits(wall_s=120.0, memory_bytes=3 << 30, answer_bytes=16 << 20)
 SCHEME = "kernelbench"
 
 
-def import_problem(spec: str) -> tuple[str, Files]:
-    """The task's name and files for `kernelbench:FILE`.
+def import_problem(spec: str, kernel: Path | None = None) -> tuple[str, Files]:
+    """The task's name and files for `kernelbench:FILE`, with the user's kernel in place of a first one.
 
     Raises UserError: unknown-collection, what `read_problem`, `model_of` and `task_files` raise, and child-died where
     the problem's code ended the process that ran it.
@@ -31,7 +31,7 @@ def import_problem(spec: str) -> tuple[str, Files]:
     problem = read_problem(Path(path))
     with ZygoteClient(_HANDLER, 1, _PRELOAD) as client:
         model = traced(problem, client)
-    return problem.name, task_files(problem.name, f"{SCHEME}:{problem.path.name}", model)
+    return problem.name, task_files(problem.name, f"{SCHEME}:{problem.path.name}", model, kernel)
 
 
 def traced(problem: Problem, client: ZygoteClient) -> Model:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ir.expression import Expression
 from optiml.importing.kernels import FirstKernel, first_kernel
 from optiml.importing.operations import base_name
+from optiml.importing.own_kernel import paired
 from optiml.importing.reference import output_names, reference_text, task_dtype
 from optiml.importing.sizing import Model
 from optiml.importing.trace import Tensor
@@ -18,6 +20,10 @@ from optiml.store.toml import toml_text
 _TARGETS = ["sm_80", "sm_86", "sm_89", "sm_90"]
 # Operations that are not defined for all numbers: inputs of models with them stay as the problem has them.
 _POSITIVE = ("log", "log2", "log1p", "sqrt", "rsqrt", "pow", "reciprocal")
+
+
+# Names that the statements of kernels use.
+_TAKEN = ("row", "rows", "cols", "acc", "ks", "kt", "inside", "offs", "start", "tl", "batch_index")
 
 
 @dataclass(frozen=True)
@@ -29,46 +35,41 @@ class Files:
     warnings: tuple[str, ...]
 
 
-def task_files(name: str, origin: str, model: Model) -> Files:
-    """Task, reference and a first kernel. Raises UserError: what `first_kernel` raises."""
-    (out,) = output_names(model.plain) if len(model.plain.outputs) == 1 else ("out",)
-    taken = {f"{t.name}_ptr" for t in model.plain.tensors} | {
-        *_symbols(model),
-        f"{out}_ptr",
-        "row",
-        "rows",
-        "cols",
-        "acc",
-    }
-    kernel = first_kernel(model.core, taken | {"ks", "kt", "inside", "offs", "start", "tl", "batch_index"})
+def task_files(name: str, origin: str, model: Model, kernel: Path | None = None) -> Files:
+    """Task, reference and kernel: a first one, or the user's. Raises UserError as `first_kernel` and `paired` do."""
+    texts = {"reference.py": reference_text(name, model.plain)}
+    if kernel is not None:
+        tensors = [*(_argument(t, model) for t in model.plain.tensors), *_outputs(model)]
+        data, todo = paired(kernel, tensors, list(model.sets["report"][0]))
+        told = tuple(f"TODO {text}" for text in todo)
+        texts[kernel.name] = kernel.read_text(encoding="utf-8")
+        family, warnings = "your own kernel", (*model.warnings, *told)
+    else:
+        data, texts[f"{name}.py"], family, unread = _first(name, model)
+        warnings = (*model.warnings, *(f"no output depends on `{n}`, which the kernel does not read" for n in unread))
+    head = {"name": name, "reference": "reference.py:reference", "targets": _TARGETS}
+    sizes = {key: [dict(row) for row in rows] for key, rows in model.sets.items()}
+    whole = _comment(origin, warnings) + toml_text({**head, **data, "sizes": sizes})
+    return Files({"task.toml": whole, **texts}, family, warnings)
+
+
+def _first(name: str, model: Model) -> tuple[dict[str, Any], str, str, list[str]]:
+    """The tables for a first kernel, its text and family, and the tensors that it does not read."""
+    out = output_names(model.plain)[0]
+    taken = {f"{t.name}_ptr" for t in model.plain.tensors} | {*_symbols(model), f"{out}_ptr", *_TAKEN}
+    kernel = first_kernel(model.core, taken)
     lines = [line.replace("out_ptr", f"{out}_ptr") for line in kernel.lines]
     sizes = [s for s in _symbols(model) if any(re.search(rf"\b{s}\b", line) for line in lines)]
     tensors = [t for t in model.plain.tensors if any(f"{t.name}_ptr" in line for line in lines)]
     data = {
-        **_head(name, f"{name}.py", f"{name}_kernel"),
+        "source": f"{name}.py",
+        "entry": f"{name}_kernel",
         "argument": [*(_argument(t, model) for t in tensors), *_outputs(model), *map(_scalar, sizes)],
         "constants": dict(kernel.constants),
         "launch": {"grid": [_task_text(g, model) for g in kernel.grid], "num_warps": 4},
-        "sizes": {key: [dict(row) for row in rows] for key, rows in model.sets.items()},
     }
-    unused = [t.name for t in model.plain.tensors if t not in tensors]
-    warnings = (*model.warnings, *(f"the kernel does not read `{n}`, on which no output depends" for n in unused))
-    texts = {
-        "task.toml": _comment(origin, warnings) + toml_text(data),
-        "reference.py": reference_text(name, model.plain),
-        f"{name}.py": _kernel_text(name, kernel, lines, [t.name for t in tensors], out, sizes),
-    }
-    return Files(texts, kernel.family, warnings)
-
-
-def _head(name: str, source: str, entry: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "source": source,
-        "entry": entry,
-        "reference": "reference.py:reference",
-        "targets": _TARGETS,
-    }
+    text = _kernel_text(name, kernel, lines, [t.name for t in tensors], out, sizes)
+    return data, text, kernel.family, [t.name for t in model.plain.tensors if t not in tensors]
 
 
 def _comment(origin: str, warnings: tuple[str, ...]) -> str:

@@ -28,6 +28,12 @@ def scaffold(source: Path, entry: str = "") -> dict[str, str]:
 
     Raises UserError: missing-file, no-kernel, several-kernels, unsupported-source, user-code-error.
     """
+    draft = _Draft(source, kernel_facts(source, entry))
+    return {"task.toml": draft.task_text(), "reference.py": draft.reference_text()}
+
+
+def kernel_facts(source: Path, entry: str = "") -> Facts:
+    """What a file says of a kernel, of the only one where `entry` is empty. Raises UserError as `scaffold` does."""
     from optiml.scaffold.cuda import cuda_kernels
     from optiml.scaffold.triton import triton_kernels
 
@@ -37,8 +43,7 @@ def scaffold(source: Path, entry: str = "") -> dict[str, str]:
     if source.suffix not in readers:
         raise fail("unsupported-source", f"a kernel is in a .cu or .py file, not {source.suffix or 'this'}")
     found = {f.entry: f for f in readers[source.suffix](source.read_text(encoding="utf-8"))}
-    draft = _Draft(source, found[_chosen(list(found), entry, source)])
-    return {"task.toml": draft.task_text(), "reference.py": draft.reference_text()}
+    return found[_chosen(list(found), entry, source)]
 
 
 def _chosen(found: list[str], entry: str, source: Path) -> str:

@@ -119,6 +119,23 @@ def test_what_is_no_python_is_refused_at_its_place(tmp_path: Path) -> None:
     assert f"{file}:3" in str(raised.value)
 
 
+def test_a_kernel_of_ones_own_is_paired_with_the_models_tensors(child: ZygoteClient, tmp_path: Path) -> None:
+    kernel = tmp_path / "scan.cu"
+    kernel.write_text(
+        "__global__ void scan(const float* x, float* out, int length) {\n"
+        "    float sum = 0.0f;\n"
+        "    for (int i = 0; i < length; ++i) out[i] = sum += x[i];\n"
+        "}\n"
+    )
+    problem = read_problem(REFUSED / "scan.py")
+    task = load_task(written(task_files("scan", "scan.py", traced(problem, child), kernel), tmp_path))
+    assert [(a.name, a.role) for a in task.arguments] == [("x", "in"), ("out", "out"), ("length", "in")]
+    assert "TODO launch.grid" in (tmp_path / "task.toml").read_text()  # one thread alone: the source does not tell
+    kernel.write_text("__global__ void scan(float* x) { x[0] = 1; }")
+    with pytest.raises(UserError, match="kernel-mismatch"):
+        task_files("scan", "scan.py", traced(problem, child), kernel)
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(optiml, list(arguments), standalone_mode=False)
 
