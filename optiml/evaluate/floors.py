@@ -24,14 +24,17 @@ _LEAST_TOUCHED = 0.8
 def floor_us(task: Task, sizes: Sizes, machine: Machine, touched_bytes: float | None = None) -> float:
     """A lower bound of the time of one launch in microseconds; 0 where the machine states no rate.
 
-    Every output is written and every input read once, from the L2 where all of them fit it, else from DRAM, each at
-    the largest rate of the machine. `touched_bytes`: what a right kernel was seen to touch, if that is less: not every
-    element of an input may be needed.
+    Every output is written and every input read once: through the L2 where all of them fit it; else what is read comes
+    from DRAM, and what is written goes there but for as much as the L2 holds at the end. Each at the machine's largest
+    rate. `touched_bytes`: what a right kernel was seen to touch, if that is less: not every element may be needed.
     """
-    needed = float(tensor_bytes(task, sizes))
-    touched = needed if touched_bytes is None else min(needed, touched_bytes)
-    rate = _bytes_per_us(machine, touched)
-    return touched / rate if rate else 0.0
+    distinct, written = float(distinct_bytes(task, sizes)), float(_written_bytes(task, sizes))
+    share = 1.0 if touched_bytes is None or not distinct else min(touched_bytes / distinct, 1.0)
+    read, written, l2_bytes = share * _read_bytes(task, sizes), share * written, machine.rates.get("l2_bytes", 0.0)
+    clock_mhz = _high(machine, "clock_mhz")
+    if share * distinct <= l2_bytes:
+        return _over(read + written, _high(machine, "l2_chip_bytes_per_cycle") * clock_mhz)
+    return _over(read + max(written - l2_bytes, 0.0), _high(machine, "dram_gbyte_per_s") * KILO)
 
 
 def check_floor(time: SizeTime, floor_us: float) -> str:
@@ -50,28 +53,28 @@ def check_touched(metrics: Metrics, needed_bytes: float) -> str:
     return f"it touches {touched:.3g} bytes at {sizes}, where the kernel that it began with touches {needed_bytes:.3g}"
 
 
-def tensor_bytes(task: Task, sizes: Sizes) -> int:
-    """Bytes of all inputs and outputs; one that is both counts twice."""
-    values = task.values(sizes)
-    return distinct_bytes(task, sizes) + sum(_nbytes(a, values) for a in task.arguments if a.role == "inout")
-
-
 def distinct_bytes(task: Task, sizes: Sizes) -> int:
     """Bytes of all inputs and outputs, each once."""
     values = task.values(sizes)
     return sum(_nbytes(a, values) for a in task.arguments if a.kind != "scalar" and a.role != "scratch")
 
 
+def _read_bytes(task: Task, sizes: Sizes) -> int:
+    values = task.values(sizes)
+    return sum(_nbytes(a, values) for a in task.inputs if a.role != "scratch")
+
+
+def _written_bytes(task: Task, sizes: Sizes) -> int:
+    values = task.values(sizes)
+    return sum(_nbytes(a, values) for a in task.outputs)
+
+
 def _nbytes(argument: Argument, values: Sizes) -> int:
     return prod(argument.shape_at(values)) * argument.element_bits // BYTE_BITS
 
 
-def _bytes_per_us(machine: Machine, touched: float) -> float:
-    """DRAM's rate, or that of the L2 for what fits it."""
-    clock_mhz = _high(machine, "clock_mhz")
-    l2 = _high(machine, "l2_chip_bytes_per_cycle") * clock_mhz
-    dram = _high(machine, "dram_gbyte_per_s") * KILO
-    return l2 if touched <= machine.rates.get("l2_bytes", 0.0) else dram
+def _over(nbytes: float, rate: float) -> float:
+    return nbytes / rate if rate else 0.0
 
 
 def _high(machine: Machine, name: str) -> float:

@@ -6,7 +6,7 @@ size of the task, or the task does not depend on what the mutation spoils. And e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ _COARSE = 2.0**-10
 class Case:
     """One size with the right answers for two draws of the inputs. is_derived: the task states no tolerance."""
 
+    sizes: Sizes
     inputs: Mapping[str, torch.Tensor]
     expected: Mapping[str, Expected]
     others: Mapping[str, Expected]
@@ -54,7 +55,7 @@ def check_oracle(task: Task, seed: int = 0) -> Iterator[Finding]:
 
     Raises UserError `bad-reference` as the reference does.
     """
-    cases = [_case(task, sizes, seed) for sizes in sizes_of(task)]
+    cases = [_case(task, sizes, seed) for sizes in (*task.sizes["search"], *task.sizes["verify"])]
     for argument in task.outputs:
         for name, mutate in MUTATIONS.items():
             outcomes = [o for case in cases if (o := _outcome(mutate, case, argument.name)) is not None]
@@ -62,29 +63,33 @@ def check_oracle(task: Task, seed: int = 0) -> Iterator[Finding]:
                 yield Finding(argument.name, name, sum(outcomes), len(outcomes))
     for argument in task.inputs:
         if argument.role != "scratch" and argument.distribution.kind != "zeros":
-            found = [f for sizes, case in zip(sizes_of(task), cases, strict=True)
-                     if (f := _matters(task, sizes, case, argument.name, seed)) is not None]  # fmt: skip
-            if found:
-                yield Finding(argument.name, "ignored", sum(found), len(found))
+            yield from _ignored(task, cases, argument.name, seed)
 
 
-def sizes_of(task: Task) -> tuple[Sizes, ...]:
-    """The sizes at which a task is checked."""
-    return (*task.sizes["search"], *task.sizes["verify"])
+def _ignored(task: Task, cases: Sequence[Case], name: str, seed: int) -> Iterator[Finding]:
+    """Whether an input matters, up to the first size at which it does, small ones first."""
+    tried = 0
+    for case in sorted(cases, key=lambda c: sum(x.numel() for x in c.inputs.values())):
+        found = _matters(task, case, name, seed)
+        tried += found is not None
+        if found:
+            break
+    if tried:
+        yield Finding(name, "ignored", int(bool(found)), tried)
 
 
 def _case(task: Task, sizes: Sizes, seed: int) -> Case:
     inputs = draw_inputs(task, sizes, seed)
     others = expected_outputs(task, sizes, draw_inputs(task, sizes, seed + 1))
-    return Case(inputs, expected_outputs(task, sizes, inputs), others, task.tolerance is None)
+    return Case(sizes, inputs, expected_outputs(task, sizes, inputs), others, task.tolerance is None)
 
 
-def _matters(task: Task, sizes: Sizes, case: Case, name: str, seed: int) -> bool | None:
+def _matters(task: Task, case: Case, name: str, seed: int) -> bool | None:
     """Whether another draw of one input is seen in some output; None where there is nothing to be drawn."""
     if not case.inputs[name].numel():
         return None
-    changed = {**case.inputs, name: draw_inputs(task, sizes, seed + 1)[name]}
-    got = {output: e.value for output, e in expected_outputs(task, sizes, changed).items()}
+    changed = {**case.inputs, name: draw_inputs(task, case.sizes, seed + 1)[name]}
+    got = {output: e.value for output, e in expected_outputs(task, case.sizes, changed).items()}
     return any(not compare(output, got[output], e).passed for output, e in case.expected.items())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optiml.candidate import candidate_of
-from optiml.evaluate.floors import distinct_bytes, floor_us, tensor_bytes
+from optiml.evaluate.floors import distinct_bytes, floor_us
 from optiml.evaluate.job import Job, Limits, Sizes, by_work
 from optiml.evaluate.secret import secret_seed
 
@@ -46,13 +46,14 @@ def guarded(job: Job, task: Task, machine: Machine, baseline: Metrics) -> Job:
     """
     first = float(distinct_bytes(task, baseline.times[0].sizes))
     share = min(baseline.counters.get("unique_bytes", first) / first, 1.0) if first else 1.0
-    floors = tuple(floor_us(task, s, machine, share * tensor_bytes(task, s)) for s in job.profile)
-    return replace(job, floors_us=floors, needed_bytes=tuple(share * distinct_bytes(task, s) for s in job.profile))
+    needed = tuple(share * distinct_bytes(task, sizes) for sizes in job.profile)
+    floors = tuple(floor_us(task, s, machine, nbytes) for s, nbytes in zip(job.profile, needed, strict=True))
+    return replace(job, floors_us=floors, needed_bytes=needed)
 
 
 def in_full(job: Job, task: Task, found: Metrics) -> Job:
     """Is the whole result right at those sizes that were timed and are not too large to be emulated?"""
-    first = max(float(tensor_bytes(task, found.times[0].sizes)), 1.0)
+    first = max(float(distinct_bytes(task, found.times[0].sizes)), 1.0)
     rate = found.counters.get("warp_instructions", float("inf")) / first
-    small = [t.sizes for t in found.times if rate * tensor_bytes(task, t.sizes) <= FULL_WARP_INSTRUCTIONS]
+    small = [t.sizes for t in found.times if rate * distinct_bytes(task, t.sizes) <= FULL_WARP_INSTRUCTIONS]
     return replace(job, verify=by_work(small), profile=(), floors_us=(), needed_bytes=(), result_alone=True)

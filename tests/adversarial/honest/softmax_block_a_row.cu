@@ -2,6 +2,7 @@
 //| class = "shared memory"
 //| does = "a block for each row, reductions through shared memory, as a template"
 //| overrides = { "entry" = "softmax<128>", "launch.grid" = ["ROWS"] }
+#include <math_constants.h>
 
 template <int THREADS>
 __device__ float reduced(float mine, bool sums) {
@@ -23,7 +24,7 @@ __device__ float reduced(float mine, bool sums) {
 template <int THREADS>
 __global__ void softmax(const float* x, float* y, int, int cols) {
     x += (size_t)blockIdx.x * cols, y += (size_t)blockIdx.x * cols;
-    float largest = -INFINITY, sum = 0.0f;
+    float largest = -CUDART_INF_F, sum = 0.0f;
     for (int i = threadIdx.x; i < cols; i += THREADS) largest = fmaxf(largest, x[i]);
     largest = reduced<THREADS>(largest, false);
     for (int i = threadIdx.x; i < cols; i += THREADS) sum += expf(x[i] - largest);

@@ -1,12 +1,13 @@
 //| task = "softmax"
 //| class = "another way for large sizes"
 //| does = "vectors of four where rows are multiples of four, single elements where not"
+#include <math_constants.h>
 
 extern "C" __global__ void softmax(const float* x, float* y, int rows, int cols) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     x += (size_t)row * cols, y += (size_t)row * cols;
-    float largest = -INFINITY, sum = 0.0f;
+    float largest = -CUDART_INF_F, sum = 0.0f;
     if (cols % 4 == 0) {
         const float4* v = reinterpret_cast<const float4*>(x);
         float4* w = reinterpret_cast<float4*>(y);

@@ -1,16 +1,17 @@
 //| task = "softmax"
 //| class = "registers"
 //| does = "rows of up to 1024 columns stay in registers; longer ones are read again"
+#include <math_constants.h>
 
 extern "C" __global__ void softmax(const float* __restrict__ x, float* __restrict__ y, int rows, int cols) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     x += (size_t)row * cols, y += (size_t)row * cols;
-    float kept[32], largest = -INFINITY, sum = 0.0f;
+    float kept[32], largest = -CUDART_INF_F, sum = 0.0f;
 #pragma unroll
     for (int n = 0; n < 32; ++n) {
         int i = n * 32 + lane;
-        kept[n] = i < cols ? x[i] : -INFINITY;
+        kept[n] = i < cols ? x[i] : -CUDART_INF_F;
         largest = fmaxf(largest, kept[n]);
     }
     for (int i = 1024 + lane; i < cols; i += 32) largest = fmaxf(largest, x[i]);

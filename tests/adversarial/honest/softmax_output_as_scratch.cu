@@ -1,12 +1,13 @@
 //| task = "softmax"
 //| class = "in-place scratch"
 //| does = "keeps the exponentials in the output, and scales them there"
+#include <math_constants.h>
 
 extern "C" __global__ void softmax(const float* x, float* y, int rows, int cols) {
     int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     x += (size_t)row * cols, y += (size_t)row * cols;
-    float largest = -INFINITY, sum = 0.0f;
+    float largest = -CUDART_INF_F, sum = 0.0f;
     for (int i = lane; i < cols; i += 32) largest = fmaxf(largest, x[i]);
     for (int d = 16; d; d /= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, d));
     for (int i = lane; i < cols; i += 32) sum += y[i] = expf(x[i] - largest);

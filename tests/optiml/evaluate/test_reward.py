@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backends.machines import load_machine
 from ir.task import load_task
-from optiml.evaluate.floors import floor_us, tensor_bytes
+from optiml.evaluate.floors import distinct_bytes, floor_us
 from optiml.evaluate.judge import Judge, secret_seed
 from optiml.evaluate.reward import DECEIT, FAILURE, PROXY_BOUND, WEIGHTS, proxy_terms, reward_of
 from optiml.search.finalists import NOISE, choose, guarded
@@ -82,15 +82,17 @@ def test_no_size_may_get_slower() -> None:
 def test_the_floor_is_the_bytes_over_the_bandwidth() -> None:
     task, machine = load_task(KERNELS / "transpose"), load_machine("a100")
     sizes = {"ROWS": 8192, "COLS": 16384}
-    assert tensor_bytes(task, sizes) == 2 * 4 * 8192 * 16384
-    assert floor_us(task, sizes, machine) == pytest.approx(2 * 4 * 8192 * 16384 / 2039e3)
-    assert floor_us(task, sizes, machine, touched_bytes=2039e5) == pytest.approx(100)
+    whole, l2_bytes = 2 * 4 * 8192 * 16384, 40 << 20
+    assert distinct_bytes(task, sizes) == whole
+    assert floor_us(task, sizes, machine) == pytest.approx((whole - l2_bytes) / 2039e3)
+    assert floor_us(task, sizes, machine, touched_bytes=2039e5) == pytest.approx(100 - l2_bytes / 2039e3)
+    assert floor_us(task, sizes, machine, touched_bytes=60e6) == pytest.approx(30e6 / 2039e3), "the L2 keeps the rest"
 
 
 def test_what_is_read_and_written_counts_twice_and_small_data_by_the_l2() -> None:
     task, machine = load_task(KERNELS / "sgemm"), load_machine("a100")
     sizes = {"M": 10, "N": 10, "K": 10}
-    assert tensor_bytes(task, sizes) == 4 * 100 * 4
+    assert distinct_bytes(task, sizes) == 3 * 100 * 4
     assert floor_us(task, sizes, machine) == pytest.approx(1600 / (5120 * 1410))
 
 
