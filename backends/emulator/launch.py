@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -29,6 +29,8 @@ from backends.ptx.syntax import Function, Module, Variable
 # So many lanes keep the registers of a batch in the cache and still spread the cost of each NumPy call.
 BATCH_LANES = 8192
 _WORKSPACE_BYTES = 64
+# Programs that are kept: one is launched at several sizes, each on a device of its own.
+_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,23 @@ def _initial_bytes(variable: Variable, addresses: dict[str, int]) -> bytes:
 
 def load_kernel(module: Module, entry: Function, addresses: dict[str, int], arena: Arena) -> LoadedKernel:
     """Translate an entry; raises UserError for an instruction that the device does not implement."""
-    program = cut_for_convergence(build_program(module, inlined(module, entry), ends_block))
+    program = laid_out(module, entry.name)
     parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry.name}")
     places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
     symbols = {**addresses, **places}
-    return LoadedKernel(program, translate(program, symbols), parameters, symbols)
+    return LoadedKernel(program, _translated(program, tuple(symbols.items())), parameters, symbols)
+
+
+@lru_cache(maxsize=_KEPT)
+def laid_out(module: Module, entry: str) -> Program:
+    """The program of an entry, cut into blocks; raises UserError for what cannot be run."""
+    function = next(f for f in module.entries if f.name == entry)
+    return cut_for_convergence(build_program(module, inlined(module, function), ends_block))
+
+
+@lru_cache(maxsize=_KEPT)
+def _translated(program: Program, symbols: tuple[tuple[str, int], ...]) -> tuple[Block, ...]:
+    return translate(program, dict(symbols))
 
 
 def run_launch(

@@ -42,9 +42,9 @@ class Row:
     index: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """An entry function laid out.
+    """An entry function laid out; equal to itself alone.
 
     blocks: ranges of `instructions`; labels: label -> block. rows: register or special register -> Row.
     specials: the special registers that the kernel reads. shared: variable -> byte offset in the CTA's shared

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from backends.ptx.body import BodyParser, read_file
@@ -18,6 +19,8 @@ from ir.diagnostics import Location, fail
 _FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,9})[ \t]+"([^"\n]*)"', re.MULTILINE)
 _LINKAGE = frozenset({".visible", ".extern", ".weak", ".common"})
 _MAX_DIMENSIONS = 3
+# A kernel is launched at several sizes, and then profiled.
+_KEPT_FILES = 8
 # Performance directives by the field of `Attributes` that they set; those without a field bind the compiler alone.
 _EXTENTS = {".reqntid": "required_threads", ".maxntid": "max_threads", ".reqnctapercluster": "cluster"}
 _NUMBERS = {".minnctapersm": "min_ctas", ".maxnreg": "max_registers", ".maxclusterrank": "max_cluster_ctas"}
@@ -34,8 +37,11 @@ def read_ptx(path: str | Path) -> Module:
     return parse_ptx(file.read_text(encoding="utf-8", errors="replace"), str(path))
 
 
+@lru_cache(maxsize=_KEPT_FILES)
 def parse_ptx(text: str, file: str = "<ptx>") -> Module:
     """Parse PTX text; raises UserError with file, line and column for whatever is wrong.
+
+    The same text of the same file is the same module: the last few are kept.
 
     >>> parse_ptx(".version 8.0 \\n .target sm_90a \\n .visible .entry k(.param .u64 p) { ret; }").entries[0].name
     'k'

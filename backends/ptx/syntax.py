@@ -249,9 +249,12 @@ class Function:
         return math.prod(extent) if extent else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
-    """One PTX file; `target` is its architecture (`sm_90a`), `files` the table that `.loc` refers to."""
+    """One PTX file; `target` is its architecture (`sm_90a`), `files` the table that `.loc` refers to.
+
+    It is equal to itself alone, so that what is made of it can be kept.
+    """
 
     file: str
     version: str

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.emulator.checkers.launch_state import LaunchState
-from backends.emulator.checkers.registers import block_registers
+from backends.emulator.checkers.registers import registers_of_blocks
 from backends.emulator.fronts import Front, Mask
 from backends.emulator.observer import Observer
 from backends.emulator.spaces import WARP_LANES
@@ -30,7 +30,7 @@ class InitChecker(Observer):
         self.batch = batch
         self.findings = state.findings
         program = batch.program
-        self.blocks = [block_registers(program, block) for block in program.blocks]
+        self.blocks = registers_of_blocks(program)
         self.numbers = {row: number for number, row in enumerate(dict.fromkeys(program.rows.values()))}
         self.names = {row: name for name, row in program.rows.items()}
         self.written = np.zeros((batch.instances, len(self.numbers)), np.bool_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from backends.emulator.program import Program, Row
 from backends.ptx.syntax import Address, Instruction, Negated, Operand, Pair, Register, Vector
@@ -91,6 +92,12 @@ class BlockRegisters:
 
     exposed: dict[Row, int]
     written: frozenset[Row]
+
+
+@lru_cache(maxsize=8)
+def registers_of_blocks(program: Program) -> tuple[BlockRegisters, ...]:
+    """What each block reads before it writes, of a program that many batches run."""
+    return tuple(block_registers(program, block) for block in program.blocks)
 
 
 def block_registers(program: Program, block: range) -> BlockRegisters:

@@ -14,13 +14,10 @@ from threadpoolctl import ThreadpoolController
 
 from backends.emulator.arena import Allocation, Arena
 from backends.emulator.batch import Batch, Settings
-from backends.emulator.calls import inlined
-from backends.emulator.convergence import cut_for_convergence
 from backends.emulator.geometry import Geometry
-from backends.emulator.launch import load_variables, workspace_of_grid
-from backends.emulator.program import Program, build_program
+from backends.emulator.launch import laid_out, load_variables, workspace_of_grid
+from backends.emulator.program import Program
 from backends.emulator.schedule import STEP_S, WARP_INSTRUCTION_S
-from backends.emulator.translate.table import ends_block
 from backends.model.counts.blocks import Plan, SlicedBlocks
 from backends.model.counts.slicing import Slice, slice_program
 from backends.ptx import parse_ptx
@@ -60,9 +57,8 @@ def load_slice(ptx: str, entry: str, file: str = "<ptx>") -> LoadedSlice:
     """Parse and slice an entry. Raises UserError for what cannot be parsed or run."""
     module = parse_ptx(ptx, file)
     arena = Arena()
-    function = next(f for f in module.entries if f.name == entry)
     variables = load_variables(module, arena)
-    program = cut_for_convergence(build_program(module, inlined(module, function), ends_block))
+    program = laid_out(module, entry)
     parameters = arena.allocate(max(program.parameter_bytes, 1), f"parameters of {entry}")
     places = {name: parameters.address + offset for name, (offset, _) in program.parameters.items()}
     return LoadedSlice(program, slice_program(program), arena, parameters, {**variables, **places})
