@@ -32,6 +32,8 @@ ACCEPTED = {
     "row_softmax": "rows", "layer_norm": "rows", "sum_over_dim": "rows", "transposed_product": "product",
     "linear_relu": "product", "transpose": "elementwise", "rms_norm": "rows", "fixed_sizes": "elementwise",
 }  # fmt: skip
+# One of each family is enough for every run of the tests.
+SLOW = ("gelu", "batched_product", "transposed_product", "sum_over_dim", "rms_norm", "matrix_product", "transpose")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def written(files: Files, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in ACCEPTED])
 def test_a_problem_becomes_a_task_that_tells_right_from_wrong_and_a_right_kernel(
     name: str, child: ZygoteClient, tmp_path: Path
 ) -> None:
