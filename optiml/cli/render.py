@@ -39,6 +39,7 @@ def _entry(finalist: Finalist) -> dict[str, Any]:
         "edits": list(finalist.scored.path),
         "status": str(verdict.status),
         "evidence": verdict.evidence,
+        "notes": list(verdict.notes),
         "kind": metrics.kind if metrics else None,
         "time_us": metrics.time_us if metrics else None,
         "times": [_time(t) for t in metrics.times] if metrics else [],
@@ -63,6 +64,7 @@ def result_text(result: Result) -> str:
         lines.append("nothing faster than the baseline was found")
     else:
         lines += ["", *_table(final.baseline, final.winner), "", *_story(final.baseline, final.winner)]
+        lines += [f"note: {note}" for note in final.winner.confirmed.notes]
     lines += ["", f"evidence: {result.path}"]
     return "\n".join(lines) + "\n"
 
