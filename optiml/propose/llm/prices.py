@@ -1,4 +1,8 @@
-"""What models cost: USD per million tokens read and written."""
+"""What models cost: USD per million tokens read and written.
+
+The list is that of github.com/github/docs, data/tables/copilot/models-and-pricing.yml, default tier, read in November
+2026. Prices change: what is said on the command line comes before it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,6 @@ from dataclasses import dataclass
 
 from optiml.propose.exchange import Usage
 from optiml.propose.llm.options import ModelOptions
-
-SOURCE = "github.com/github/docs, data/tables/copilot/models-and-pricing.yml, default tier, read in November 2026"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Price:
         return Usage(read, written, (read * self.input + written * self.output) / 1e6)
 
 
-# By the names that the providers' interfaces have. Prices change: `--price` comes before this list.
+# By the names that the providers' interfaces have.
 PRICES = {
     "gpt-5-mini": Price(0.25, 2.0),
     "gpt-5.3-codex": Price(1.75, 14.0),
