@@ -32,7 +32,8 @@ class Caller:
         reply = self.provider.ask(request)
         for _ in range(_TRIES - 1):
             if reply.end is End.BROKEN:
-                reply = self.provider.ask(request)
+                again = self.provider.ask(request)
+                reply = replace(again, usage=reply.usage + again.usage)
         detail = redacted(reply.detail)
         if reply.end in NO_REPLY:
             told = f"{self.provider.name} does not answer: {reply.end}: {detail}"

@@ -18,7 +18,7 @@ from optiml.propose.llm.options import ModelOptions
 from optiml.propose.llm.proposer import LlmProposer
 from optiml.propose.protocol import Attempt, Context
 from optiml.verdict import Status, failed
-from tests.optiml.propose.llm.server import Says, Script, Server, serving, sse, status
+from tests.optiml.propose.llm.server import Says, Script, Server, chunk, serving, sse, status, usage
 from tests.optiml.propose.llm.situations import HOT, answer, context
 
 ASKED = context("transpose")
@@ -125,6 +125,15 @@ def test_a_judge_who_cannot_say_is_done_without() -> None:
 def test_a_broken_stream_is_asked_for_again() -> None:
     edits, server = proposed(sse("{not json"), Says(answer(stripes(4))), edits=1, diagnose=False)
     assert len(edits) == 1 and server.asked[0] == server.asked[1]
+
+
+def test_a_broken_answer_is_paid_for_too() -> None:
+    log = Loose()
+    with serving(sse(chunk("half"), usage(7, 3)), Says(answer(stripes(4)))) as server:
+        asks = proposer(server, edits=1, diagnose=False)
+        asks.propose(replace(ASKED, log=log), np.random.default_rng(0))
+    used = total(log.exchanges.values())
+    assert (used.input_tokens, used.output_tokens) == (107, 13)
 
 
 @pytest.mark.parametrize("scripts", [[status(503, "loading the model")], [sse("{not json")] * 3], ids=["503", "broken"])
