@@ -28,8 +28,8 @@ from optiml.propose.rules.cuda.expressions import in_cpp
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.rewrite import Rewrite
 
-# Blocks for a few waves on the largest GPUs of today (148 SMs), fewer and more.
-_BLOCKS = (1024, 512, 2048)
+# Blocks for a few waves on the largest GPUs of today (148 SMs), fewer and more; small blocks need many.
+_BLOCKS = (1024, 4096, 512, 2048)
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:

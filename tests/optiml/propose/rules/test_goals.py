@@ -17,7 +17,7 @@ GOALS = {
     "sgemm": (Chain("sgemm", ("coalesce", "shared-tiling", "register-tiling", "vectorise-fill")), 20.0),
     "gemm": (Chain("gemm_wmma/naive", ("tensor-cores",)), 10.0),
     "transpose": (Chain("transpose", ("transpose-tile", "pad-shared")), 1.5),
-    "reduction": (Chain("reduction", ("shuffle-reduction", "persistent-blocks:2048")), 3.0),
+    "reduction": (Chain("reduction", ("add-on-load:8", "shuffle-reduction", "persistent-blocks:4096")), 5.0),
     "softmax": (Chain("softmax_cuda/naive", ("block-per-row:256", "vectorise-loop")), 15.0),
     "softmax_warps": (Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax", "vectorise-loop")), 10.0),
     "layer_norm": (Chain("layer_norm_cuda/naive", ("block-per-row:256", "vectorise-loop")), 20.0),
