@@ -51,13 +51,15 @@ class Body:
 
 @dataclass
 class Evaluator:
-    """Writes what a value at an index needs. `masks`: variables of the block -> where they are within the tensors.
+    """Writes what a value at an index needs. `out`: where the result goes.
 
-    `pinned`: values that were computed as a whole (reductions, products), with the index at which they are known.
+    masks: variables of the block -> where they are within the tensors. pinned: values that were computed as a whole
+    (reductions, products), with the index at which they are known.
     """
 
     trace: Trace
     body: Body
+    out: str
     masks: dict[str, str] = field(default_factory=dict)
     pinned: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     known: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
@@ -94,11 +96,11 @@ class Evaluator:
         found = [mask for variable, mask in self.masks.items() if re.search(rf"\b{variable}\b", text)]
         return " & ".join(f"({m})" if len(found) > 1 else m for m in found)
 
-    def stored(self, pointer: str, name: str, index: Sequence[Index]) -> None:
+    def stored(self, name: str, index: Sequence[Index]) -> None:
         """Store a value at its own index."""
         value, address = self.value(name, index), ravel(index, self.dims(name))
         mask = self.mask(address)
-        self.body.add(f"tl.store({pointer} + {address}, {value}{f', mask={mask}' if mask else ''})")
+        self.body.add(f"tl.store({self.out} + {address}, {value}{f', mask={mask}' if mask else ''})")
 
     def _pinned(self, name: str, at: tuple[str, ...]) -> str:
         index, value = self.pinned[name]

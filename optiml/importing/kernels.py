@@ -14,7 +14,7 @@ from ir.diagnostics import Diagnostic, UserError
 from optiml.importing.evaluation import Body, Evaluator
 from optiml.importing.indices import Index, extents, product, reshape, unravel
 from optiml.importing.operations import ACCUMULATE, Reduction, base_name, reduction_of, unsupported
-from optiml.importing.trace import Node, Trace, refs
+from optiml.importing.trace import Node, Trace
 
 _PRODUCTS = ("mm", "bmm")
 _ROW_BLOCK, _FLAT_BLOCK = 512, 1024
@@ -31,14 +31,16 @@ class FirstKernel:
     grid: tuple[str, ...]
 
 
-def first_kernel(trace: Trace, taken: set[str]) -> FirstKernel:
-    """The kernel of a traced model; it gives no name of `taken`. Raises UserError `unsupported-operation`."""
+def first_kernel(trace: Trace, taken: set[str], out: str = "out") -> FirstKernel:
+    """The kernel of a traced model, which stores to `out`_ptr; it gives no name of `taken`.
+
+    Raises UserError `unsupported-operation`, and where the model has not one output of numbers.
+    """
     _check(trace)
     ranks = {t.name: len(t.shape) for t in trace.tensors} | {n.name: len(n.shape) for n in trace.nodes}
-    used = _used(trace)
-    reductions = [r for n in used if (r := reduction_of(n, ranks)) is not None]
-    products = [n for n in used if base_name(n) in _PRODUCTS]
-    evaluator = Evaluator(trace, Body(set(taken)))
+    reductions = [r for n in trace.nodes if (r := reduction_of(n, ranks)) is not None]
+    products = [n for n in trace.nodes if base_name(n) in _PRODUCTS]
+    evaluator = Evaluator(trace, Body(set(taken)), f"{out}_ptr")
     if products:
         if len(products) > 1 or reductions:
             raise unsupported((products[1:] or [r.node for r in reductions])[0], "beside another matrix product")
@@ -58,15 +60,6 @@ def _check(trace: Trace) -> None:
             raise UserError(Diagnostic("unsupported-dtype", message, remedy="hand in a kernel: --kernel FILE"))
 
 
-def _used(trace: Trace) -> list[Node]:
-    """The nodes on which the output depends, in order."""
-    wanted = {*trace.outputs}
-    for node in reversed(trace.nodes):
-        if node.name in wanted:
-            wanted |= {r.name for r in refs((*node.args, *node.kwargs.values()))}
-    return [n for n in trace.nodes if n.name in wanted]
-
-
 def _elementwise(e: Evaluator) -> FirstKernel:
     out = e.trace.outputs[0]
     dims, body = e.dims(out), e.body
@@ -74,7 +67,7 @@ def _elementwise(e: Evaluator) -> FirstKernel:
     body.add("offs = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)")
     body.add(f"inside = offs < {count}")
     e.masks["offs"] = "inside"
-    e.stored("out_ptr", out, unravel("offs", dims))
+    e.stored(out, unravel("offs", dims))
     return FirstKernel("elementwise", tuple(body.lines), {"BLOCK": _FLAT_BLOCK}, (f"cdiv({count}, BLOCK)",))
 
 
@@ -124,10 +117,10 @@ def _rows(e: Evaluator, reductions: list[Reduction]) -> FirstKernel:
     dims = e.dims(out)
     if dims == space.dims:
         with _over(e, space):
-            e.stored("out_ptr", out, space.index())
+            e.stored(out, space.index())
     elif product(dims) == space.rows:
         kept = [d for i, d in enumerate(space.dims) if i not in space.axes]
-        e.stored("out_ptr", out, reshape(unravel("row", kept), kept, dims))
+        e.stored(out, reshape(unravel("row", kept), kept, dims))
     else:
         raise unsupported(e.nodes[out], "its shape is neither that of the rows nor of their elements")
     return FirstKernel("rows", tuple(body.lines), {"BLOCK": _ROW_BLOCK}, (space.rows,))
@@ -191,6 +184,6 @@ def _product(e: Evaluator, node: Node) -> FirstKernel:
     e.pinned[node.name] = (_texts(place), "acc")
     if product(e.dims(out)) != product(extents(node.shape)) and len(e.dims(out)) <= len(place):
         raise unsupported(e.nodes[out], "its shape is not that of the product")
-    e.stored("out_ptr", out, reshape(place, extents(node.shape), e.dims(out)))
+    e.stored(out, reshape(place, extents(node.shape), e.dims(out)))
     grid = (f"cdiv({m}, BLOCK_M)", f"cdiv({n}, BLOCK_N)", *batch)
     return FirstKernel("product", tuple(body.lines), _TILE, grid)

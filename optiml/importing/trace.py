@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ir.diagnostics import Diagnostic, UserError
@@ -67,9 +67,18 @@ class Trace:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """Everything that goes in and is used, or is an input."""
+        """Everything that goes in and is used."""
         used = {ref.name for node in self.nodes for ref in refs((*node.args, *node.kwargs.values()))} | {*self.outputs}
-        return tuple(t for t in (*self.inputs, *self.parameters) if t.name in used or t in self.inputs)
+        return tuple(t for t in (*self.inputs, *self.parameters) if t.name in used)
+
+    def live(self) -> Trace:
+        """Without the operations on which no output depends; those that write to what they are given stay."""
+        wanted, kept = {*self.outputs}, []
+        for node in reversed(self.nodes):
+            if node.name in wanted or node.op.split(".")[1].endswith("_"):
+                wanted |= {r.name for r in refs((*node.args, *node.kwargs.values()))}
+                kept.append(node)
+        return replace(self, nodes=tuple(reversed(kept)))
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ def trace_of(document: Any) -> Trace:
             parameters=tuple(_tensor(t) for t in document["parameters"]),
             nodes=tuple(_node(n) for n in document["nodes"]),
             outputs=tuple(_word(name) for name in document["outputs"]),
-        )
+        ).live()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(Diagnostic("bad-trace", f"the traced model has not the form of one: {error!r}")) from error
 

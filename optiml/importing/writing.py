@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ir.diagnostics import fail
 from ir.expression import Expression
 from optiml.importing.kernels import FirstKernel, first_kernel
 from optiml.importing.operations import base_name
@@ -42,6 +43,8 @@ def task_files(name: str, origin: str, model: Model, kernel: Path | None = None)
         tensors = [*(_argument(t, model) for t in model.plain.tensors), *_outputs(model)]
         data, todo = paired(kernel, tensors, list(model.sets["report"][0]))
         told = tuple(f"TODO {text}" for text in todo)
+        if kernel.name in texts:
+            raise fail("file-exists", f"the task has a {kernel.name} of its own", remedy="give the kernel another name")
         texts[kernel.name] = kernel.read_text(encoding="utf-8")
         family, warnings = "your own kernel", (*model.warnings, *told)
     else:
@@ -57,10 +60,10 @@ def _first(name: str, model: Model) -> tuple[dict[str, Any], str, str, list[str]
     """The tables for a first kernel, its text and family, and the tensors that it does not read."""
     out = output_names(model.plain)[0]
     taken = {f"{t.name}_ptr" for t in model.plain.tensors} | {*_symbols(model), f"{out}_ptr", *_TAKEN}
-    kernel = first_kernel(model.core, taken)
-    lines = [line.replace("out_ptr", f"{out}_ptr") for line in kernel.lines]
+    kernel = first_kernel(model.core, taken, out)
+    lines = list(kernel.lines)
     sizes = [s for s in _symbols(model) if any(re.search(rf"\b{s}\b", line) for line in lines)]
-    tensors = [t for t in model.plain.tensors if any(f"{t.name}_ptr" in line for line in lines)]
+    tensors = [t for t in model.plain.tensors if any(re.search(rf"\b{t.name}_ptr\b", line) for line in lines)]
     data = {
         "source": f"{name}.py",
         "entry": f"{name}_kernel",
@@ -69,7 +72,7 @@ def _first(name: str, model: Model) -> tuple[dict[str, Any], str, str, list[str]
         "launch": {"grid": [_task_text(g, model) for g in kernel.grid], "num_warps": 4},
     }
     text = _kernel_text(name, kernel, lines, [t.name for t in tensors], out, sizes)
-    return data, text, kernel.family, [t.name for t in model.plain.tensors if t not in tensors]
+    return data, text, kernel.family, [t.name for t in model.plain.inputs if t not in tensors]
 
 
 def _comment(origin: str, warnings: tuple[str, ...]) -> str:

@@ -31,9 +31,19 @@ ACCEPTED = {
     "relu": "elementwise", "gelu": "elementwise", "matrix_product": "product", "batched_product": "product",
     "row_softmax": "rows", "layer_norm": "rows", "sum_over_dim": "rows", "transposed_product": "product",
     "linear_relu": "product", "transpose": "elementwise", "rms_norm": "rows", "fixed_sizes": "elementwise",
+    "largest_of_rows": "rows",
 }  # fmt: skip
 # One of each family is enough for every run of the tests.
-SLOW = ("gelu", "batched_product", "transposed_product", "sum_over_dim", "rms_norm", "matrix_product", "transpose")
+SLOW = (
+    "gelu",
+    "batched_product",
+    "transposed_product",
+    "sum_over_dim",
+    "rms_norm",
+    "matrix_product",
+    "transpose",
+    "largest_of_rows",
+)
 
 
 @pytest.fixture(scope="module")
