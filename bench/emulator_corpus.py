@@ -87,9 +87,11 @@ class Server:
     def __init__(self, role: str, target: str, checks: str, folder: Path, limit_s: float) -> None:
         self.role, self.folder, self.limit_s = role, folder, limit_s
         command = [sys.executable, "-W", "ignore", str(WORKER), role, target, checks, str(folder), str(limit_s)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self.errors = folder / f"{role}.stderr"
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
 
     def run(self, use: Use) -> str:
         """How the process of the use ended, "" if well. Raises RuntimeError where the worker itself ended."""
@@ -99,7 +101,7 @@ class Server:
         ready, _, _ = select.select([self.process.stdout], [], [], self.limit_s + _SLACK_S)
         line = self.process.stdout.readline() if ready else ""
         if not line:
-            raise RuntimeError(f"the {self.role}'s worker ended with code {self.process.poll()} at {use.name}")
+            raise RuntimeError(f"the {self.role}'s worker ended at {use.name}, see {self.errors}")
         return str(json.loads(line)["ended"])
 
     def close(self) -> None:

@@ -257,13 +257,21 @@ def _cuda_functions(capability: int) -> dict[str, Any]:
         **dict.fromkeys(("reset_peak_memory_stats", "reset_max_memory_allocated", "ipc_collect")),
     }
     functions: dict[str, Any] = {name: _constantly(value) for name, value in returning.items()}
-    contexts = dict.fromkeys(("device", "stream", "device_of"), lambda *_a, **_k: contextlib.nullcontext())
-    streams = dict.fromkeys(("Stream", "current_stream", "default_stream"), lambda *_a, **_k: _Stream())
-    return {**functions, **contexts, **streams, "Event": lambda *_a, **_k: _Stream()}
+    contexts = dict.fromkeys(("device", "stream", "device_of"), _Context)
+    # Types, as torch has them: libraries write `torch.cuda.Stream | None`.
+    streams = dict.fromkeys(("Stream", "Event", "current_stream", "default_stream"), _Stream)
+    return {**functions, **contexts, **streams}
 
 
 def _constantly(value: Any) -> Callable[..., Any]:
     return lambda *_args, **_options: value
+
+
+class _Context(contextlib.nullcontext[None]):
+    """A device or stream that is the only one."""
+
+    def __init__(self, *_arguments: Any, **_options: Any) -> None:
+        super().__init__()
 
 
 class _Stream:
@@ -271,7 +279,10 @@ class _Stream:
 
     cuda_stream = 0
 
-    def synchronize(self) -> None:
+    def __init__(self, *_arguments: Any, **_options: Any) -> None:
+        """Device and priority, or flags, say nothing here."""
+
+    def synchronize(self, *_arguments: Any) -> None:
         """Nothing runs."""
 
     record = wait = wait_stream = wait_event = record_event = synchronize

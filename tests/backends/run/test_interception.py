@@ -45,6 +45,17 @@ def test_results_come_back(kernels: ModuleType, launches: list[LaunchRecord]) ->
     assert record.shapes == {"x_ptr": (100,), "y_ptr": (100,)}
 
 
+@pytest.mark.usefixtures("launches")
+def test_streams_and_events_are_types_that_libraries_can_name() -> None:
+    assert isinstance(torch.cuda.current_stream(), torch.cuda.Stream)
+    assert torch.cuda.Stream | None
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    with torch.cuda.device(0), torch.cuda.stream(torch.cuda.Stream(priority=-1)):
+        start.record(torch.cuda.current_stream())
+        end.record()
+    assert start.elapsed_time(end) > 0
+
+
 def test_views_of_one_storage_share_memory(kernels: ModuleType, launches: list[LaunchRecord]) -> None:
     """x and y are interleaved in one storage, at an offset that no vector load could take."""
     storage = torch.arange(41.0)
