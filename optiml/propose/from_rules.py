@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 # Limiters that the profiler tells apart and the rules do not.
-_ALSO = {"mufu": "special", "imad": "alu", "lsu": "l1"}
+_ALSO = {"mufu": "special", "imad": "alu", "lsu": "l1", "cta launch": "launch"}
 
 
 class RulesProposer:
