@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from ir.diagnostics import Location, UserError, fail
@@ -27,6 +28,7 @@ _VERIFY = {
 _MANY_SEARCH, _MANY_VERIFY = (2, 4, 8, 6), ((2, 3, 4, 5), (3, 1, 2, 4))
 
 _MATRIX = 2
+_MOST_ELEMENTS, _DIVISORS = 1 << 17, (1, 2, 4, 8)
 
 Ask = Callable[..., list[Any]]
 
@@ -55,12 +57,28 @@ def model_of(problem: Problem, ask: Ask) -> Model:
     names = [n for n, told in zip(problem.constants, varied, strict=True) if _is_size(told, own[0])]
     if not names:
         return _fixed(own, "no constant of the file is a size of its inputs: the task has their own sizes alone")
-    rows = [row for row in _rows(problem, names) if any(row.values())]
-    traced = [(row, _traces(told)) for row, told in zip(rows, ask(rows), strict=True) if "error" not in told]
+    traced = _traced(problem, names, ask)
     try:
         return _scaled(problem, names, own, traced)
     except UnscalableError as error:
         return _fixed(own, f"the model cannot be made smaller ({error}): the task has its own sizes alone")
+
+
+def _traced(problem: Problem, names: Sequence[str], ask: Ask) -> list[tuple[dict[str, int], tuple[Trace, Trace]]]:
+    """Rows of sizes with their traces, small enough for a device that is emulated: a size may count several times."""
+    found: list[tuple[dict[str, int], tuple[Trace, Trace]]] = []
+    for divisor in _DIVISORS:
+        rows = list(_rows(problem, names, divisor))
+        found = [(row, _traces(told)) for row, told in zip(rows, ask(rows), strict=True) if "error" not in told]
+        if all(_elements(plain) <= _MOST_ELEMENTS for _, (plain, _core) in found):
+            break
+    return found
+
+
+def _elements(trace: Trace) -> int:
+    """Of the largest tensor."""
+    shapes = [*(t.shape for t in trace.tensors), *(n.shape for n in trace.nodes)]
+    return max(map(prod, shapes), default=0)
 
 
 def symbol(name: str) -> str:
@@ -104,12 +122,13 @@ def _shapes(trace: Trace) -> list[tuple[int, ...]]:
     return [t.shape for t in (*trace.inputs, *(p for p in trace.parameters if len(p.shape) <= _MATRIX))]
 
 
-def _rows(problem: Problem, names: Sequence[str]) -> Iterator[dict[str, int]]:
+def _rows(problem: Problem, names: Sequence[str], divisor: int) -> Iterator[dict[str, int]]:
     """Assignments for the search, then to verify; none is larger than the problem's own. One more tells sizes apart."""
     count = len(names)
     search, verify = _SEARCH.get(count, _MANY_SEARCH), _VERIFY.get(count, _MANY_VERIFY)
     for extents in (search, *verify):
-        yield {n: min(extents[i % len(extents)], problem.constants[n]) for i, n in enumerate(names)}
+        chosen = [max(1, extent // divisor) for extent in extents]
+        yield {n: min(chosen[i % len(chosen)], problem.constants[n]) for i, n in enumerate(names)}
 
 
 def _scaled(problem: Problem, names: Sequence[str], own: tuple[Trace, Trace], traced: list[Any]) -> Model:
