@@ -2,6 +2,7 @@
 #| class = "an endless loop"
 #| does = "never ends when it is imported"
 #| status = ["timeout"]
+#| slow = true
 #| says = "took too long"
 #| wall_s = 12.0
 import signal

@@ -2,6 +2,7 @@
 //| class = "a compiler bomb"
 //| does = "an array of half a gigabyte whose initialiser the compiler would write out"
 //| status = ["timeout", "crash", "compile-error", "fault"]
+//| slow = true
 //| says = "took too long|memory|large"
 //| compile_s = 4.0
 

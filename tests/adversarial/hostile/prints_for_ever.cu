@@ -2,6 +2,7 @@
 //| class = "an output flood"
 //| does = "prints without end"
 //| status = ["timeout", "crash"]
+//| slow = true
 //| says = "took too long|memory"
 //| launch_s = 2.0
 //| wall_s = 15.0
