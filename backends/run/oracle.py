@@ -4,11 +4,13 @@ The reference runs twice: in fp64, which is taken as the truth, and in the preci
 relative to the output's scale, its largest finite magnitude in fp64. With u the unit roundoff of a format, the error
 allowed is
 
-    2 u(output) + 32 u(sums) + 2 e,      sums in fp32, or in fp64 for an fp64 output,
+    2 u(output) + max(32, 2 sqrt(n)) u(sums) + 2 e,      sums in fp32, or in fp64 for an fp64 output,
 
-where e is the error of the reference itself in working precision: the result is rounded once (and may be rounded the
-other way), sums of a few hundred terms in another order and approximate functions such as `ex2.approx` (2 ulp) leave a
-few units, and a kernel may lose twice what PyTorch loses in the same precision. The factors 2, 32 and 2 are this
+where n is the largest extent of a tensor, which is as long as a sum along an axis can be, and e the error of the
+reference itself in working precision. The result is rounded once (and may be rounded the other way); sums of a few
+hundred terms in another order and approximate functions such as `ex2.approx` (2 ulp) leave a few units; n roundings
+one after another add up to about sqrt(n) (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), where
+PyTorch sums in pairs; and a kernel may lose twice what PyTorch loses in the same precision. The factors are this
 project's choice. Integers must be equal. A task may state its own tolerance.
 
 For inputs beside the task's own (`backends.run.regimes`) 8 s are added, where s is what it does to the outputs that
@@ -36,6 +38,7 @@ from ir.task import Argument, Sizes, Task
 
 _NARROW = (torch.float8_e4m3fn, torch.float8_e5m2)
 _ROUNDINGS, _SUM_ROUNDINGS, _REFERENCE_ERRORS = 2.0, 32.0, 2.0
+_LONG_SUM_ROUNDINGS = 2.0
 _INPUT_ROUNDINGS, _UNSOUND = 8.0, 1 / 128
 _WORST = 3
 
@@ -56,7 +59,8 @@ def expected_outputs(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor
     """
     exact = _outputs(task, sizes, {name: _widened(x, torch.float64) for name, x in inputs.items()})
     working = _working(task, sizes, inputs) if task.tolerance is None else {}
-    return {a.name: Expected(exact[a.name], _tolerance(task, a, exact[a.name], working)) for a in task.outputs}
+    terms = _terms(task, sizes)
+    return {a.name: Expected(exact[a.name], _tolerance(task, a, terms, exact[a.name], working)) for a in task.outputs}
 
 
 def expected_elsewhere(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tensor]) -> dict[str, Expected] | None:
@@ -66,14 +70,15 @@ def expected_elsewhere(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tens
         near = _outputs(task, sizes, {name: _rounded_off(x) for name, x in inputs.items()})
     except UserError:
         return None
-    working = _working(task, sizes, inputs)
+    working, terms = _working(task, sizes, inputs), _terms(task, sizes)
     found = {}
     for a in task.outputs:
         values = (exact[a.name], near[a.name], working.get(a.name, exact[a.name]))
         own = _own_error(exact[a.name], working.get(a.name))
         if own > _UNSOUND or not all(_fits(value, DTYPES[a.dtype]) for value in values):
             return None
-        derived = _derived_tolerance(DTYPES[a.dtype], own) + _INPUT_ROUNDINGS * _own_error(exact[a.name], near[a.name])
+        derived = _derived_tolerance(DTYPES[a.dtype], terms, own)
+        derived += _INPUT_ROUNDINGS * _own_error(exact[a.name], near[a.name])
         found[a.name] = Expected(exact[a.name], max(derived, task.tolerance or 0.0))
     return found
 
@@ -125,17 +130,26 @@ def _scale(want: torch.Tensor) -> float:
     return float(finite.abs().max()) if finite.numel() else 0.0
 
 
-def _tolerance(task: Task, argument: Argument, exact: torch.Tensor, working: Mapping[str, torch.Tensor]) -> float:
+def _tolerance(
+    task: Task, argument: Argument, terms: int, exact: torch.Tensor, working: Mapping[str, torch.Tensor]
+) -> float:
     if task.tolerance is not None:
         return task.tolerance
-    return _derived_tolerance(DTYPES[argument.dtype], _own_error(exact, working.get(argument.name)))
+    return _derived_tolerance(DTYPES[argument.dtype], terms, _own_error(exact, working.get(argument.name)))
 
 
-def _derived_tolerance(dtype: torch.dtype, own: float) -> float:
+def _terms(task: Task, sizes: Sizes) -> int:
+    """The largest extent of a tensor."""
+    values = task.values(sizes)
+    return max((n for a in task.arguments for n in a.shape_at(values)), default=1)
+
+
+def _derived_tolerance(dtype: torch.dtype, terms: int, own: float) -> float:
     if not dtype.is_floating_point:
         return 0.0
     sums = torch.float64 if dtype == torch.float64 else torch.float32
-    return _ROUNDINGS * _roundoff(dtype) + _SUM_ROUNDINGS * _roundoff(sums) + _REFERENCE_ERRORS * own
+    roundings = max(_SUM_ROUNDINGS, _LONG_SUM_ROUNDINGS * math.sqrt(terms))
+    return _ROUNDINGS * _roundoff(dtype) + roundings * _roundoff(sums) + _REFERENCE_ERRORS * own
 
 
 def _roundoff(dtype: torch.dtype) -> float:

@@ -73,6 +73,18 @@ def test_a_tolerance_follows_the_format_and_the_reference() -> None:
     assert 2**-7 < brain < 2**-5
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_long_sums_may_be_made_one_after_another_but_not_in_half_precision(seed: int) -> None:
+    task = load_task(ROOT / "kernels" / "softmax_cuda" / "naive.toml")
+    sizes = {"ROWS": 64, "COLS": 16384}
+    inputs = draw_inputs(task, sizes, seed)
+    want = expected_outputs(task, sizes, inputs)["y"]
+    terms = (inputs["x"] - inputs["x"].amax(1, keepdim=True)).exp()
+    # cumsum adds in order.
+    assert compare("y", terms / terms.cumsum(1)[:, -1:], want).passed
+    assert not compare("y", (terms / terms.sum(1, keepdim=True)).half().float(), want).passed
+
+
 def test_a_stated_tolerance_is_taken() -> None:
     task = replace(load_task(SOURCES), tolerance=0.25)
     assert expected_outputs(task, {"N": 4}, draw_inputs(task, {"N": 4}, 0))["y"].tolerance == 0.25
