@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -19,6 +19,8 @@ from twill.solve.protocol import Limits
 _MOST_TURNS = 2
 # Deterministic time for which a single worker searches before all do.
 _ALONE_EFFORT = 3.0
+# Seconds after which an interrupt is noticed at the latest.
+_LOOK_S = 0.2
 
 
 class Verdict(Enum):
@@ -188,6 +190,9 @@ def _solve(solver: cp_model.CpSolver, model: cp_model.CpModel) -> tuple[Verdict,
     with ThreadPoolExecutor(1) as pool:
         search = pool.submit(solver.solve, model)
         try:
+            # An interrupt that comes just before a wait begins is noticed when the wait ends.
+            while not search.done():
+                wait([search], _LOOK_S)
             return Verdict(search.result()), False
         except KeyboardInterrupt:
             solver.stop_search()

@@ -83,7 +83,7 @@ def test_a_missing_file_and_an_unknown_kind_of_source(tmp_path: Path) -> None:
     write(tmp_path, COPY)
     missing = refused(tmp_path / "mime.py")
     assert missing.rule == "missing-file" and missing.remedy == f"did you mean {tmp_path / 'mine.py'}?"
-    unknown = refused("kernel.cu")
+    unknown = refused("kernel.cpp")
     assert unknown.rule == "unknown-source" and "file.py[:kernel]" in unknown.remedy
 
 
