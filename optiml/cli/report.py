@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ir.diagnostics import ExitCode, fail
+from ir.diagnostics import ExitCode
+from twill.cli.files import write_file
 
 
 @click.command()
@@ -27,10 +28,4 @@ def write_report(run: Path, file: Path) -> None:
     from optiml.report.page import run_html
     from optiml.store.reading import read_run
 
-    text = run_html(read_run(run))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise fail("unwritable-file", f"cannot write {file}: {error.strerror}") from None
-    click.echo(f"wrote {file}", err=True)
+    write_file(file, run_html(read_run(run)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ir.diagnostics import ExitCode, fail
+from twill.cli.files import write_file
 from twill.cli.options import pairs
 from twill.cli.progress import progress_line
 
@@ -223,20 +224,11 @@ def _write_files(reports: list[Report], html_file: Path | None, trace_file: Path
     if html_file is not None:
         from twill.report.profile.html import profile_html
 
-        _write(html_file, profile_html(reports))
+        write_file(html_file, profile_html(reports))
     if trace_file is not None:
         from twill.report.profile.trace import profile_trace
 
-        _write(trace_file, profile_trace(reports[0].modelled))
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise fail("unwritable-file", f"cannot write {file}: {error.strerror}") from None
-    click.echo(f"wrote {file}", err=True)
+        write_file(trace_file, profile_trace(reports[0].modelled))
 
 
 def _compared(first: list[Report], second: list[Report], as_json: bool, flags: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ import click
 
 from ir.diagnostics import ExitCode, fail
 from ir.schedule import Schedule, Status
+from twill.cli.files import write_file
 from twill.cli.options import constant, kernel_options, pairs
 
 EXIT_CODES = {
@@ -135,12 +136,7 @@ def _write(outcome: Any, outputs: list[tuple[str, Path | None]]) -> None:
         if file is None:
             click.echo(text, nl=not text.endswith("\n"))
             continue
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise fail("unwritable-file", f"cannot write {file}: {error.strerror}") from None
-        click.echo(f"wrote {file}", err=True)
+        write_file(file, text)
 
 
 def _print_times(schedule: Schedule) -> None:

@@ -71,6 +71,5 @@ def _macro(value: object) -> str:
 
 def _kernel(compiled: Compiled, name: str, path: Path, warps: int | None) -> Kernel:
     kernel = kernel_of(parse_ptx(compiled.ptx, str(path)), compiled.entry, str(path))
-    threads = prod(compiled.block or (1,))
-    launched = -(-threads // _WARP_THREADS) if threads > 1 else kernel.warps
+    launched = -(-prod(compiled.block) // _WARP_THREADS) if compiled.block else kernel.warps
     return replace(kernel, name=name, warps=warps or launched)
