@@ -2,8 +2,8 @@
 
 The reference is run on shapes alone (PyTorch's meta device), and products of matrices and convolutions are counted. A
 product counts if both operands are inputs, or inputs rescaled, cast or viewed, and if every element of it goes into an
-output: what is summed up, gathered or multiplied again afterwards might be had for less. Where an operation is not
-known, or the reference needs data, nothing is counted: the bound is 0 then, never too large.
+output: what is summed up, gathered, overwritten or multiplied again later might be had for less. Where an operation
+is not known, or the reference needs data, nothing is counted: the bound is 0 then, never too large.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from backends.run.inputs import DTYPES
@@ -102,6 +103,11 @@ def _shape_alone(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     return torch.empty(shape, dtype=wide, device="meta")
 
 
+def _memory(tensor: torch.Tensor) -> int:
+    """The same for a tensor and its views."""
+    return int(tensor.untyped_storage()._cdata)
+
+
 @dataclass
 class Tracker(TorchDispatchMode):  # type: ignore[misc]
     """Follows inputs and their products through the reference. `plain`: inputs as they are; `made`: products, flops."""
@@ -118,7 +124,9 @@ class Tracker(TorchDispatchMode):  # type: ignore[misc]
         """Run an operation, and note what its result is made of."""
         result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
-        if isinstance(result, torch.Tensor):
+        if func._schema.is_mutable:
+            self._wrote(func, args, kwargs or {})
+        elif isinstance(result, torch.Tensor):
             if packet in _PRODUCTS:
                 self._multiplied(packet, args, kwargs or {}, result)
             elif packet in _ELEMENTWISE:
@@ -131,6 +139,18 @@ class Tracker(TorchDispatchMode):  # type: ignore[misc]
         if count is not None and all(id(f) in self.plain for f in factors):
             flops = float(count(*args, **kwargs, out_val=result)) * _LEAST.get(packet, _LEAST_OF_MATRICES)
             self.made[id(result)] = (result, flops)
+
+    def _wrote(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """What is written to, and what shares its memory, is no longer known, but for `relu_`, `add_(input)`, ..."""
+        others = [a for a in args[1:] if isinstance(a, torch.Tensor)]
+        name, in_place = func._overloadpacket.__name__.removesuffix("_"), func._overloadpacket.__name__.endswith("_")
+        if in_place and getattr(_aten, name, None) in _ELEMENTWISE and all(id(a) in self.plain for a in others):
+            return
+        given = {**dict(zip((a.name for a in func._schema.arguments), args, strict=False)), **kwargs}
+        written = [given.get(a.name) for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
+        gone = {_memory(x) for x in tree_leaves(written) if isinstance(x, torch.Tensor)}
+        self.plain = {i: x for i, x in self.plain.items() if _memory(x) not in gone}
+        self.made = {i: (x, flops) for i, (x, flops) in self.made.items() if _memory(x) not in gone}
 
     def _passed_on(self, args: tuple[Any, ...], result: torch.Tensor) -> None:
         """An element of the result for each of the operand's; a mask that is no input might make some superfluous."""
