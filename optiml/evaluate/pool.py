@@ -28,7 +28,6 @@ _PRELOAD_PYTHON = ("triton", "triton.compiler", "triton.backends.nvidia.compiler
 _CLOCK_DEATHS = ("timeout", "ended by SIGALRM")
 _CLOCK_RULES = ("time-limit", "compile-timeout")
 
-
 # How a child died -> what is made of it.
 _DEATHS = {
     "timeout": (Status.TIMEOUT, "the evaluation took too long"),
@@ -95,7 +94,7 @@ class Pool:
 
     def _take(self, reply: dict[str, Any]) -> None:
         sent = self._sent.pop(reply["id"])
-        if _is_of_clock(reply) and not sent.alone:
+        if not sent.alone and _is_of_clock(reply, "compile" in sent.request):
             # The machine may have been busy: the clock's word counts once nothing else runs here.
             self._send(sent.request, sent.number, sent.job, alone=True)
             return
@@ -135,13 +134,17 @@ class _Sent:
     alone: bool
 
 
-def _is_of_clock(reply: dict[str, Any]) -> bool:
-    """Whether it was a clock that ended an evaluation, which says as much of the machine's load as of the candidate."""
+def _is_of_clock(reply: dict[str, Any], is_forgeable: bool) -> bool:
+    """Whether it was a clock that ended an evaluation, which says as much of the machine's load as of the candidate.
+
+    is_forgeable: a candidate's Python may have written the answer, of which no form can be taken for granted.
+    """
     if "died" in reply:
         return reply["died"]["how"] in _CLOCK_DEATHS
-    diagnostics = (reply["answer"].get("verdict") or {}).get("diagnostics", ())
-    said = str(reply["answer"].get("error", ""))
-    return any(d["rule"] in _CLOCK_RULES for d in diagnostics) or any(f"[{rule}]" in said for rule in _CLOCK_RULES)
+    answer = reply["answer"]
+    if is_forgeable:
+        return any(f"[{rule}]" in str(answer.get("error", "")) for rule in _CLOCK_RULES)
+    return any(d["rule"] in _CLOCK_RULES for d in answer.get("verdict", {}).get("diagnostics", ()))
 
 
 def _of_answer(answer: dict[str, Any]) -> Verdict | UserError:

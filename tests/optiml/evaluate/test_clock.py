@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from ir.diagnostics import Diagnostic
 from ir.task import load_task
-from optiml.candidate import candidate_of
+from optiml.candidate import Candidate, candidate_of
 from optiml.evaluate.job import Job
 from optiml.evaluate.pool import Pool
 from optiml.isolate.limits import ChildLimits
@@ -19,6 +20,7 @@ from optiml.verdict import Status, Verdict, document_of, failed
 
 TASK = load_task(Path(__file__).parents[3] / "kernels" / "vector_add")
 JOB = Job(str(TASK.document.path), "", "a100", candidate_of(TASK), 1, (), ())
+PYTHON = replace(JOB, candidate=Candidate("triton", ""))
 OK = {"answer": {"verdict": document_of(Verdict(Status.OK, "profile"))}}
 BY_WALL = {"died": {"how": "timeout", "said": ""}}
 
@@ -54,10 +56,10 @@ def pool() -> Iterator[Pool]:
     pool.close()
 
 
-def judged(pool: Pool, *replies: dict[str, Any]) -> tuple[Verdict, list[bool]]:
+def judged(pool: Pool, *replies: dict[str, Any], job: Job = JOB) -> tuple[Verdict, list[bool]]:
     client = Scripted(list(replies))
     pool._client = client  # type: ignore[assignment]
-    return pool.wait(pool.submit(JOB)), client.alone
+    return pool.wait(pool.submit(job)), client.alone
 
 
 @pytest.mark.parametrize("first", [BY_WALL, of_rule("time-limit"), of_rule("compile-timeout")])
@@ -71,6 +73,13 @@ def test_the_second_time_counts(pool: Pool) -> None:
     verdict, alone = judged(pool, BY_WALL, BY_WALL)
     assert verdict.status is Status.TIMEOUT
     assert alone == [False, True]
+
+
+@pytest.mark.parametrize("forged", [{"verdict": 5}, {"verdict": {"diagnostics": [5]}}, of_rule("time-limit")["answer"]])
+def test_a_verdict_from_where_none_is_given_is_a_cheat(pool: Pool, forged: dict[str, Any]) -> None:
+    verdict, alone = judged(pool, {"answer": forged}, job=PYTHON)
+    assert verdict.status is Status.CHEATING
+    assert alone == [False]
 
 
 @pytest.mark.parametrize("reply", [of_rule("budget-spent"), {"died": {"how": "ended by SIGSEGV", "said": ""}}])
