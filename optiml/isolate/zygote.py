@@ -36,6 +36,8 @@ _SAID_BYTES = 4096
 _JOIN_S = 5.0
 # How often what children use is looked at.
 _LOOK_S = 0.1
+# How deep an answer may be nested: none that is honest is nearly as deep, and Python reads about a thousand.
+_MOST_LEVELS = 64
 # PR_SET_PDEATHSIG of linux/prctl.h: the signal that a process gets when its parent ends.
 _SET_DEATH_SIGNAL = 1
 
@@ -198,9 +200,15 @@ def _kill_group(pid: int) -> None:
 def _decoded(data: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _is_shallow(found) else None
+
+
+def _is_shallow(value: Any, levels: int = _MOST_LEVELS) -> bool:
+    """Whether whoever reads it next can do so, however deep in calls."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(v, levels - 1) for v in inner)
 
 
 def _how(status: int | None) -> str:

@@ -89,6 +89,16 @@ def _garbage(_request: Answer) -> Answer:
     os._exit(0)
 
 
+def _nested(_request: Answer) -> Answer:
+    os.write(3, b'{"answer": ' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+    os._exit(0)
+
+
+def _nested_within_limits(_request: Answer) -> Answer:
+    os.write(3, b'{"answer": ' + b"[" * 200 + b"]" * 200 + b"}")
+    os._exit(0)
+
+
 def _look(_request: Answer) -> Answer:
     descriptors = [int(p.name) for p in Path("/proc/self/fd").iterdir()]
     return {"environment": dict(os.environ), "descriptors": sorted(descriptors), "folder": str(Path.cwd())}

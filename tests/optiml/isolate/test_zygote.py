@@ -70,6 +70,8 @@ def test_who_is_to_be_alone_is(client: ZygoteClient) -> None:
         ("raise", LIMITS, "status 1"),
         ("exit", LIMITS, "no answer"),
         ("garbage", LIMITS, "no answer"),
+        ("nested", LIMITS, "no answer"),
+        ("nested_within_limits", LIMITS, "no answer"),
         ("long_answer", LIMITS, "answer of more than"),
         ("print", ChildLimits(wall_s=60.0), "status 1"),
     ],
