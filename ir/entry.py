@@ -78,7 +78,7 @@ def shared_layout(block: Sequence[int], element_bits: int) -> str:
 def _is_gluon(source: Path, entry: str) -> bool:
     try:
         module = ast.parse(source.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     functions = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == entry)
     return any("gluon" in ast.unparse(decorator) for node in functions for decorator in node.decorator_list)

@@ -8,10 +8,14 @@ versions and the environment.
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,22 +24,30 @@ if TYPE_CHECKING:
 # What else of the standard library could be imported may ask the machine.
 _PACKAGES = ("triton", "torch")
 _IMPORTS = frozenset(["__future__", "dataclasses", "enum", "functools", "itertools", "math", "typing", *_PACKAGES])
-# Calls on import that define.
-_DEFINING = frozenset(["constexpr", "autotune", "heuristics", "Config", "hasattr"])
+# Calls on import that define, those of decorators among them.
+_DEFINING = frozenset(["jit", "constexpr", "autotune", "heuristics", "Config", "hasattr"])
 _ASKING = frozenset(["open", "exec", "eval", "compile", "input", "getattr", "globals", "__import__", "__builtins__"])
 # Runs while a kernel is compiled, and may ask whatever it likes.
 _RUNS_LATER = "constexpr_function"
 # Differ between two calls from one shell, and mean nothing to a compiler.
 _PASSING = ("_", "PWD", "OLDPWD", "SHLVL")
+# Variables that have Triton use another file, an assembler or a library, which may change and keep its name.
+_OTHER_FILE = re.compile(r"TRITON_\w+_PATH")
+# What makes of a task the request by which a compiled artifact is kept.
+_REQUESTING = ("triton.py", "triton_adaptor.py", "triton_function.py")
 
 
 def key_parts(task: Task, sizes: Sizes, architecture: str) -> list[str] | None:
-    """What the artifact of a task's kernel depends on, without running its source; None where that does not say it."""
+    """What the artifact of a task's kernel depends on, without running its source.
+
+    None where the source does not say it, a package's version is not known, or Triton is told to use other files.
+    """
     try:
         text = task.source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        versions = [sys.version, *map(version, _PACKAGES)]
+    except (OSError, UnicodeDecodeError, PackageNotFoundError):
         return None
-    if not is_self_contained(text):
+    if not is_self_contained(text) or any(map(_OTHER_FILE.fullmatch, os.environ)):
         return None
     values = task.values(sizes)
     stated = [
@@ -44,7 +56,7 @@ def key_parts(task: Task, sizes: Sizes, architecture: str) -> list[str] | None:
     ]
     environment = sorted(item for item in os.environ.items() if item[0] not in _PASSING)
     told = (architecture, task.entry, stated, sorted(task.constants.items()), task.launch, environment)
-    return ["self-contained", text, str(task.source), repr(told), sys.version, *map(_version, _PACKAGES)]
+    return ["self-contained", _program(), text, str(task.source), repr(told), *versions]
 
 
 def is_self_contained(text: str) -> bool:
@@ -57,7 +69,7 @@ def is_self_contained(text: str) -> bool:
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     nodes = list(ast.walk(tree))
     names = {node.id if isinstance(node, ast.Name) else node.attr for node in nodes if isinstance(node, _NAMING)}
@@ -81,12 +93,18 @@ def _imported(node: ast.AST) -> list[str]:
 def _called_on_import(tree: ast.Module) -> set[str]:
     """Last names of what is called on import, "" for what has none: by functions of the file that are, too."""
     own = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    found, todo = set[str](), list(_outside_functions(tree))
+    found, todo = set[str](), [*_outside_functions(tree), *_decorations(tree)]
     while todo:
         names = {_called(node) for node in todo if isinstance(node, ast.Call)} - found
         found |= names
         todo = [node for name in names & own.keys() for node in ast.walk(own[name])]
     return found - own.keys()
+
+
+def _decorations(tree: ast.AST) -> Iterator[ast.Call]:
+    """Decorators as calls, which they are, whether or not they are written so."""
+    for node in ast.walk(tree):
+        yield from (ast.Call(each, [], []) for each in getattr(node, "decorator_list", ()))
 
 
 def _called(call: ast.Call) -> str:
@@ -109,8 +127,8 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
             yield from _outside_functions(child)
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+@cache
+def _program() -> str:
+    """The text of what was asked to make an artifact: once it is changed, it may make another one of the same task."""
+    texts = (Path(__file__).with_name(name).read_bytes() for name in _REQUESTING)
+    return hashlib.sha256(b"".join(texts)).hexdigest()

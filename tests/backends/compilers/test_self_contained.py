@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.compilers import self_contained
 from backends.compilers.self_contained import is_self_contained, key_parts
 from ir.task import load_task
 
@@ -41,6 +42,9 @@ def test_definitions_say_all(more: str) -> None:
         "def width():\n    return tl.cuda.num_threads()\n\nWIDTH = width()\n",
         "@triton.constexpr_function\ndef width():\n    return 1\n",
         "def late():\n    import time\n    return time.time()\n",
+        "def seen(f):\n    f.width = tl.cuda.num_threads()\n    return f\n\n@seen\ndef other():\n    pass\n",
+        "DEEP = " + "(" * 5000 + ")" * 5000 + "\n",
+        "DEEP = 1" + " + 1" * 50000 + "\n",
         "def kernel(:\n",
     ],
 )
@@ -57,6 +61,17 @@ def test_the_key_knows_text_sizes_and_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TRITON_DEBUG", "1")
     keys.append(key_parts(task, sizes, "sm_80"))
     assert None not in keys and len({str(k) for k in keys}) == len(keys)
+
+
+def test_there_is_no_key_where_something_unknown_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = load_task(ROOT / "kernels" / "softmax")
+    sizes = {"ROWS": 64, "COLS": 4096}
+    with monkeypatch.context() as context:
+        context.setenv("TRITON_PTXAS_PATH", "/usr/bin/ptxas")
+        assert key_parts(task, sizes, "sm_80") is None
+    assert key_parts(task, sizes, "sm_80") is not None
+    monkeypatch.setattr(self_contained, "_PACKAGES", ("triton", "no-such-package"))
+    assert key_parts(task, sizes, "sm_80") is None
 
 
 def test_a_kept_artifact_needs_neither_triton_nor_torch(tmp_path: Path) -> None:
