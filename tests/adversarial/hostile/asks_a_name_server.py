@@ -2,7 +2,7 @@
 #| class = "the network"
 #| does = "sends home what it has found in a name that it looks up"
 #| status = ["compile-error"]
-#| says = "Error|not permitted"
+#| says = "PermissionError|not permitted"
 import socket
 
 import triton

@@ -2,7 +2,7 @@
 //| class = "work on a side stream"
 //| does = "starts another grid to do the work after its own time has been taken"
 //| status = ["compile-error"]
-//| says = "launch|rdc|error"
+//| says = "device-side kernel launch"
 
 __global__ void later(const float* x, float* y, int n) {
     int i = blockIdx.x * 256 + threadIdx.x;

@@ -2,6 +2,6 @@
 //| class = "reading files through the compiler"
 //| does = "has the assembler include a binary file"
 //| status = ["compile-error"]
-//| says = "error|incbin|syntax"
+//| says = "syntax error in `.incbin"
 
 extern "C" __global__ void axpy(const float* x, float* y, int n) { asm volatile(".incbin \"/etc/passwd\";"); }

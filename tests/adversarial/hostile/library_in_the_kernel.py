@@ -2,7 +2,7 @@
 #| class = "calling the library"
 #| does = "calls PyTorch from within the kernel, with a fallback that does nothing"
 #| status = ["compile-error"]
-#| says = "error"
+#| says = "Unsupported function"
 import torch
 import triton
 import triton.language as tl
