@@ -8,103 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ir.argument import ALIGNMENT, Argument, read_argument
 from ir.diagnostics import fail
 from ir.document import Document, TableReader
-from ir.entry import LANGUAGES, SUFFIXES, Constant, is_entry, language_of, literal, name_expression, shared_layout
+from ir.entry import LANGUAGES, SUFFIXES, Constant, is_entry, language_of, literal, name_expression
 from ir.expression import Expression
-from ir.types import ELEMENT_BITS
 
 Sizes = Mapping[str, int]
 
-# Triton's name of each element type, and the name that ir.types has for it.
-DTYPES = {
-    "fp64": "f64", "fp32": "f32", "fp16": "f16", "bf16": "bf16", "fp8e4nv": "f8E4M3FN", "fp8e5": "f8E5M2",
-    "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u8": "i8", "i1": "i1",
-}  # fmt: skip
-KINDS = ("tensor", "descriptor", "scalar")
-ROLES = ("in", "out", "inout", "scratch")
-DISTRIBUTIONS = ("normal", "uniform", "integers", "offsets", "zeros")
 # Inputs beside a task's distributions for which its kernel must be right, see backends.run.regimes.
 REGIMES = ("high", "low", "wide", "equal", "sorted")
 SIZE_SETS = ("search", "verify", "report")
 STANDARDS = ("c++17", "c++20")
 TARGET = re.compile(r"sm_\d+[af]?")
-# Triton's launcher tells the compiler of each argument that a multiple of 16 (bytes, if an address) was passed.
-ALIGNMENT = 16
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """How an input is filled.
-
-    normal: mean 0, variance 1. uniform: [low, high). integers: [low, high). offsets: a random ascending
-    sequence whose first element is 0 and whose last is high (the ends of ragged groups). zeros: all 0.
-    """
-
-    kind: str
-    low: Expression | float = 0.0
-    high: Expression | float = 1.0
-
-    def bounds(self, values: Sizes) -> tuple[float, float]:
-        """`low` and `high` for these sizes."""
-        return _number(self.low, values), _number(self.high, values)
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of the kernel, in launch order.
-
-    `name` is what the reference calls it, `parameter` what the kernel does; CUDA kernels take arguments by
-    position. A tensor is contiguous and row major; a descriptor is a tensor that is handed over as a tensor
-    descriptor with tiles of `block`. Scratch is filled by its distribution before each launch, belongs to the
-    kernel from then on, and is no output.
-    """
-
-    name: str
-    parameter: str
-    kind: str
-    role: str
-    dtype: str
-    shape: tuple[Expression, ...] = ()
-    block: tuple[Expression, ...] = ()
-    value: Expression | float | None = None
-    distribution: Distribution = Distribution("normal")
-    is_gluon: bool = False
-
-    @property
-    def is_input(self) -> bool:
-        """Whether the kernel reads it."""
-        return self.role != "out"
-
-    @property
-    def is_output(self) -> bool:
-        """Whether the kernel writes a result to it."""
-        return self.role in ("out", "inout")
-
-    @property
-    def element_bits(self) -> int:
-        """Bits of one element."""
-        return ELEMENT_BITS[DTYPES[self.dtype]]
-
-    def shape_at(self, values: Sizes) -> tuple[int, ...]:
-        """Extents for these sizes, outermost first."""
-        return tuple(e.evaluate(values) for e in self.shape)
-
-    def value_at(self, values: Sizes) -> int | float:
-        """The value of a scalar for these sizes."""
-        assert self.value is not None, f"{self.name} is no scalar"
-        number = _number(self.value, values)
-        return number if self.dtype.startswith("fp") else int(number)
-
-    def triton_type(self, values: Sizes) -> str:
-        """Its type in a Triton signature: `*fp16`, `i32`, `tensordesc<fp16[128, 64]>`; Gluon adds the tile's layout."""
-        if self.kind == "scalar":
-            return self.dtype
-        if self.kind == "tensor":
-            return f"*{self.dtype}"
-        block = [e.evaluate(values) for e in self.block]
-        layout = f",{shared_layout(block, self.element_bits)}" if self.is_gluon else ""
-        return f"tensordesc<{self.dtype}{block}{layout}>"
 
 
 @dataclass(frozen=True)
@@ -232,7 +148,7 @@ class Task:
         Tensors count as aligned: the allocator aligns them to at least 256 bytes.
         """
         values = self.values(sizes)
-        aligned = [i for i, a in enumerate(self.arguments) if _is_aligned(a, values)]
+        aligned = [i for i, a in enumerate(self.arguments) if a.is_aligned(values)]
         return {(i,): [["tt.divisibility", ALIGNMENT]] for i in aligned}
 
     def _extents(self, extents: tuple[Expression, ...], sizes: Sizes) -> tuple[int, int, int]:
@@ -263,16 +179,6 @@ def task_files(root: str | Path) -> tuple[Path, ...]:
     return tuple(sorted({*Path(root).glob("*.toml"), *Path(root).glob("*/*.toml")}))
 
 
-def _is_aligned(argument: Argument, values: Sizes) -> bool:
-    if argument.kind != "scalar":
-        return argument.kind == "tensor"
-    return argument.dtype.startswith("i") and argument.value_at(values) % ALIGNMENT == 0
-
-
-def _number(value: Expression | float, values: Sizes) -> float:
-    return value.evaluate(values) if isinstance(value, Expression) else value
-
-
 # One reader for each kind of table; `symbols` are the names that expressions may use.
 
 
@@ -295,7 +201,7 @@ def _task(document: Document, variant: str) -> Task:
         reference_file=reference_file,
         reference_function=reference_function or "reference",
         targets=_targets(root),
-        arguments=tuple(_argument(row, symbols, language) for row in root.list_of_tables("argument")),
+        arguments=tuple(read_argument(row, symbols, language) for row in root.list_of_tables("argument")),
         constants=constants,
         launch=_LAUNCHES[language](root.table("launch"), symbols),
         compile=_compile(root.table("compile"), constants) if language == "cuda" else CompileOptions(),
@@ -315,31 +221,6 @@ def _sizes(table: TableReader) -> dict[str, tuple[Sizes, ...]]:
         for symbol in sorted(symbols - row.data.keys()):
             row.fault("missing-symbol", f"a size set lacks `{symbol}`", symbol, "every size set gives every symbol")
     return {key: tuple(row.entries((int,), "an integer") for row in rows[key]) for key in SIZE_SETS}
-
-
-def _argument(table: TableReader, symbols: frozenset[str], language: str) -> Argument:
-    name, kind = table.text("name"), table.text("kind", "tensor", KINDS)
-    scalar = kind == "scalar"
-    return Argument(
-        name=name,
-        parameter=table.text("parameter", name),
-        kind=kind,
-        role="in" if scalar else table.text("role", None, ROLES),
-        dtype=table.text("dtype", None, tuple(DTYPES)),
-        shape=() if scalar else table.expressions("shape", symbols),
-        block=table.expressions("block", symbols) if kind == "descriptor" else (),
-        value=table.quantity("value", symbols) if scalar else None,
-        distribution=_distribution(table, symbols),
-        is_gluon=language == "gluon",
-    )
-
-
-def _distribution(table: TableReader, symbols: frozenset[str]) -> Distribution:
-    if not isinstance(table.data.get("distribution"), dict):
-        return Distribution(table.text("distribution", "normal", DISTRIBUTIONS))
-    inner = table.table("distribution")
-    kind = inner.text("kind", None, DISTRIBUTIONS)
-    return Distribution(kind, inner.quantity("low", symbols, 0.0), inner.quantity("high", symbols, 1.0))
 
 
 def _language(root: TableReader, source: Path, entry: str) -> str:

@@ -21,7 +21,8 @@ from backends.compilers.triton_parameters import launch_parameters
 from ir.diagnostics import Diagnostic, Location, UserError, fail
 
 if TYPE_CHECKING:
-    from ir.task import Argument, Sizes, Task
+    from ir.argument import Argument
+    from ir.task import Sizes, Task
 
 WARP_THREADS = 32
 # Options of Triton's backend that are told apart in an artifact; the rest follows from them and the version.

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ir.task import Argument, Distribution, Sizes, Task
+from ir.argument import Argument, Distribution
+from ir.task import Sizes, Task
 
 DTYPES = {
     "fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,

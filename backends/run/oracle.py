@@ -33,8 +33,9 @@ import torch
 from backends.compilers.python_source import import_file
 from backends.run.inputs import DTYPES
 from backends.run.outcome import Comparison, Element
+from ir.argument import Argument
 from ir.diagnostics import Location, UserError, fail
-from ir.task import Argument, Sizes, Task
+from ir.task import Sizes, Task
 
 _NARROW = (torch.float8_e4m3fn, torch.float8_e5m2)
 _ROUNDINGS, _SUM_ROUNDINGS, _REFERENCE_ERRORS = 2.0, 32.0, 2.0

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 import torch
 
 from backends.run.inputs import DTYPES, draw, generator_of
-from ir.task import Argument, Sizes, Task
+from ir.argument import Argument
+from ir.task import Sizes, Task
 
 # Deviation of what is spread, and of what is moved by _SHIFT deviations, in formats of a range like that of fp32.
 _WIDE, _MOVED, _SHIFT = 32.0, 32.0, 6.0

@@ -12,8 +12,9 @@ import numpy as np
 from backends.compilers import launch as call
 from backends.compilers.artifact import Compiled
 from backends.compilers.task import compile_task
+from ir.argument import Argument
 from ir.diagnostics import fail, missing
-from ir.task import Argument, Sizes, Task
+from ir.task import Sizes, Task
 
 REPEATS = 5
 # The argument that kernels write their own time to.

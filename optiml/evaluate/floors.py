@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from optiml.evaluate.job import text_of
 
 if TYPE_CHECKING:
+    from ir.argument import Argument
     from ir.machine import Machine
-    from ir.task import Argument, Sizes, Task
+    from ir.task import Sizes, Task
     from optiml.verdict import Metrics, SizeTime
 
 BYTE_BITS = 8

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ir.expression import ExpressionError
 
 if TYPE_CHECKING:
-    from ir.task import Argument, Sizes, Task
+    from ir.argument import Argument
+    from ir.task import Sizes, Task
 
 # What no override may touch, as the task's attributes have it.
 _FIXED = ("reference_file", "reference_function", "tolerance", "regimes", "sizes", "targets")

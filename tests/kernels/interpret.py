@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from backends.run.inputs import DTYPES, draw
-from ir.task import Argument, Sizes, Task, load_task
+from ir.argument import Argument
+from ir.task import Sizes, Task, load_task
 
 # Largest error allowed, relative to the largest magnitude of the output: about four units in the last place of a
 # 16-bit output; for fp32, what a sum of a few hundred terms and exp2 leave.

@@ -21,8 +21,9 @@ from backends.emulator.arguments import packed
 from backends.emulator.geometry import Geometry
 from backends.model.counts.feeding import refined
 from backends.model.counts.loaded import LoadedSlice, load_slice
+from ir.argument import Argument
 from ir.expression import Expression
-from ir.task import Argument, Sizes, Task
+from ir.task import Sizes, Task
 
 DRAWN_ELEMENTS = 1 << 22
 

@@ -10,8 +10,8 @@ from optiml.propose.protocol import Attempt, Context, Unit
 from optiml.verdict import HotLine, Metrics
 
 if TYPE_CHECKING:
+    from ir.argument import Argument
     from ir.machine import Machine
-    from ir.task import Argument
 
 # A rate of the machine -> how it is said; those that a machine lacks are left out.
 _RATES = {

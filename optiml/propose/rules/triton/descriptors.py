@@ -38,8 +38,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ir.argument import DTYPES
 from ir.expression import Expression
-from ir.task import DTYPES
 from ir.types import ELEMENT_BITS
 from optiml.propose.rules.rewrite import Rewrite
 from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
