@@ -69,6 +69,11 @@ class Source:
         fields = {self.of(n) for n in walk(node, "field_expression")}
         return frozenset(self.of(n) for n in walk(node, "identifier")) | fields
 
+    def function_name(self, function: Node) -> str:
+        """What a function definition declares; empty where that cannot be told."""
+        declarator = next(walk(function, "function_declarator"), None)
+        return self.of(declarator.child_by_field_name("declarator")) if declarator is not None else ""
+
     def normalised(self) -> str:
         """Its tokens, without comments and layout.
 

@@ -33,12 +33,11 @@ from tree_sitter import Node
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import assignment, subscript
+from optiml.propose.rules.cuda.loops import ZEROS, assignment, subscript
 from optiml.propose.rules.cuda.shared_arrays import shared_arrays
 from optiml.propose.rules.rewrite import Rewrite
 
 _BYTES = {"float": 4, "int": 4, "unsigned": 4, "float2": 8, "double": 8, "float4": 16}
-_ZEROS = ("0", "0.0f", "0.f", "0.0")
 _HEADER = "#include <cuda_pipeline.h>\n"
 _COPY = """\
 {{
@@ -66,7 +65,7 @@ def _copy(kernel: CudaKernel, node: Node, tiles: dict[str, str]) -> str | None:
     condition, value, other = (source.of(p) for p in parts)
     to, load = subscript(source, store[0]), subscript(source, parts[1]) if parts[1] is not None else None
     pointer = kernel.pointers.get(load[0]) if load is not None else None
-    if to is None or load is None or pointer is None or other not in _ZEROS:
+    if to is None or load is None or pointer is None or other not in ZEROS:
         return None
     kind = tiles.get(to[0])
     if kind != pointer.type or kind not in _BYTES:

@@ -20,10 +20,9 @@ from tree_sitter import Node
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, Parameter
-from optiml.propose.rules.cuda.loops import Loop, assignment, conjuncts, declared, loop_of, statements, subscript
+from optiml.propose.rules.cuda.loops import ZEROS, Loop, assignment, conjuncts, declared, loop_of, statements, subscript
 
 _FACTORS = 2
-_ZEROS = ("0", "0.0f", "0.f", "0.0")
 _K = "$k"
 _THREAD = re.compile(r"blockIdx\.([xy])\*(\w+|blockDim\.[xy])\+threadIdx\.([xy])")
 
@@ -98,7 +97,7 @@ def contraction_of(kernel: CudaKernel) -> Contraction | None:
     first, *rest = _flat(inner)
     start = declared(kernel.source, first)
     loop = loop_of(kernel.source, rest[0]) if rest else None
-    if start is None or loop is None or (loop.start, loop.step) != ("0", "1") or start[1] not in _ZEROS:
+    if start is None or loop is None or (loop.start, loop.step) != ("0", "1") or start[1] not in ZEROS:
         return None
     factors = _factors(kernel, loop, start[0], axes)
     if factors is None or any(True for n in rest[1:] for _ in walk(n, "return_statement")):

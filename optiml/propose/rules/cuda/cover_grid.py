@@ -22,10 +22,9 @@ from collections.abc import Iterator
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import declared, loop_of, statements
+from optiml.propose.rules.cuda.loops import GLOBAL_INDEX, declared, loop_of, statements
 from optiml.propose.rules.rewrite import Rewrite
 
-_INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
 _THREADS = ("gridDim.x*blockDim.x", "blockDim.x*gridDim.x")
 
 
@@ -38,7 +37,7 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     start, step = (known.get(text, text).replace(" ", "") for text in (loop.start, loop.step))
     bounds = {p.name: str(p.argument["value"]) for p in kernel.parameters if p.argument.get("kind") == "scalar"}
     jumps = any(walk(loop.body, "continue_statement", "break_statement", "return_statement"))
-    if start != _INDEX or step not in _THREADS or loop.stop not in bounds or jumps or kernel.has("__syncthreads"):
+    if start != GLOBAL_INDEX or step not in _THREADS or loop.stop not in bounds or jumps or kernel.has("__syncthreads"):
         return
     head = f"int {loop.var} = blockIdx.x * blockDim.x + threadIdx.x;\n    if ({loop.var} < {loop.stop}) "
     text = source.spliced((loop.node.start_byte, loop.body.start_byte, head))

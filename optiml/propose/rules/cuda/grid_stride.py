@@ -20,10 +20,9 @@ from collections.abc import Iterator
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import conjuncts, declared, statements
+from optiml.propose.rules.cuda.loops import GLOBAL_INDEX, conjuncts, declared, statements
 from optiml.propose.rules.rewrite import Rewrite
 
-_INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
 _BLOCKS = (1024, 512, 2048)
 
 
@@ -33,7 +32,9 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
         return
     index, condition = declared(source, nodes[0]), nodes[1].child_by_field_name("condition")
     then, other = (nodes[1].child_by_field_name(n) for n in ("consequence", "alternative"))
-    if index is None or index[1].replace(" ", "") != _INDEX or condition is None or then is None or other is not None:
+    if condition is None or then is None or other is not None:
+        return
+    if index is None or index[1].replace(" ", "") != GLOBAL_INDEX:
         return
     tests = conjuncts(source, condition)
     if len(tests) != 1 or tests[0].children[0].type != "identifier" or source.of(tests[0].children[1]) != "<":

@@ -52,10 +52,10 @@ def inlined(text: str, entry: str) -> str:
 
 def _once(source: Source, entry: str) -> str | None:
     defined = [f for n in walk(source.root, "function_definition") if (f := _function(source, n)) is not None]
-    names = Counter(_name(source, n) for n in walk(source.root, "function_definition"))
+    names = Counter(source.function_name(n) for n in walk(source.root, "function_definition"))
     # Which of several functions of a name is meant is for a compiler to say.
     functions = {f.name: f for f in defined if names[f.name] == 1}
-    kernel = next((n for n in walk(source.root, "function_definition") if _name(source, n) == entry), None)
+    kernel = next((n for n in walk(source.root, "function_definition") if source.function_name(n) == entry), None)
     for call in walk(kernel, "call_expression") if kernel is not None else ():
         function = functions.get(source.of(call.children[0]))
         if function is not None and kernel is not None and function.name != entry:
@@ -119,7 +119,7 @@ def _bindings(
 
 def _function(source: Source, node: Node) -> _Function | None:
     """Only a `return` at the end; no templates, whose parameters would have to be deduced; no pragmas lost."""
-    body, name = node.child_by_field_name("body"), _name(source, node)
+    body, name = node.child_by_field_name("body"), source.function_name(node)
     is_template = node.parent is not None and node.parent.type == "template_declaration"
     if body is None or is_template or not re.search(r"\b__device__\b", source.of(node).partition("(")[0]):
         return None
@@ -138,11 +138,6 @@ def _parameter(source: Source, node: Node) -> tuple[str, str]:
     if not name:
         return source.of(node), ""
     return source.of(node)[: name[0].start_byte - node.start_byte].strip(), source.of(name[0])
-
-
-def _name(source: Source, function: Node) -> str:
-    declarator = next(walk(function, "function_declarator"), None)
-    return source.of(declarator.child_by_field_name("declarator")) if declarator is not None else ""
 
 
 def _locals(source: Source, node: Node) -> list[str]:

@@ -15,6 +15,7 @@ from optiml.cuda_source import Source, named, walk
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
 from optiml.propose.rules.cuda.forms import forms
+from optiml.propose.rules.cuda.forms.variables import unused
 from optiml.propose.rules.cuda.macros import expanded
 from optiml.propose.rules.rewrite import Rewrite
 
@@ -98,8 +99,7 @@ class CudaKernel:
 
     def fresh(self, name: str) -> str:
         """The name, or the name with a number, such that nothing else in the kernel is called so."""
-        candidates = (name, *(f"{name}_{i}" for i in range(2, 100)))
-        return next(c for c in candidates if c not in self.names)
+        return unused(name, self.names)
 
     def has(self, *names: str) -> bool:
         """Whether the kernel's text mentions one of these names."""

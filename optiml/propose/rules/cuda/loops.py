@@ -10,6 +10,9 @@ from tree_sitter import Node
 from optiml.cuda_source import Source, named, walk
 
 ASSIGNMENTS = ("assignment_expression", "update_expression")
+# A thread's number in a one-dimensional launch, without spaces.
+GLOBAL_INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
+ZEROS = ("0", "0.0f", "0.f", "0.0")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ _DESCENDING = re.compile(
 _INTEGER = re.compile(r"\b(?:const\s+)?(?:unsigned\s+int|unsigned|size_t|uint|int)\s+")
 _BRACED = re.compile(r"(if\([^{};]*\))\{([^{};]*;)\}")
 _FUNCTIONS = {"max": "fmaxf", "min": "fminf"}
-_NEUTRAL = {"+": "0", "fmaxf": "__int_as_float(0xff800000)", "fminf": "__int_as_float(0x7f800000)"}
+# What changes nothing when it is merged, by operator.
+NEUTRAL = {"+": "0", "fmaxf": "__int_as_float(0xff800000)", "fminf": "__int_as_float(0x7f800000)"}
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,27 @@ class Tree:
     type: str
     node: Node = field(repr=False)
 
-    def merged(self, left: str, right: str) -> str:
-        """Two values as one."""
-        return f"{left} + {right}" if self.operator == "+" else f"{self.operator}({left}, {right})"
-
     def update(self, left: str, right: str) -> str:
         """An assignment that merges a value into a variable.
 
         >>> Tree("s", "t", "d", "256", True, "+", "float", None).update("a", "b")
         'a += b'
         """
-        return f"{left} += {right}" if self.operator == "+" else f"{left} = {self.merged(left, right)}"
+        return f"{left} += {right}" if self.operator == "+" else f"{left} = {merged(self.operator, left, right)}"
 
     @property
     def neutral(self) -> str:
         """What changes nothing when it is merged."""
-        return "0.0f" if (self.operator, self.type) == ("+", "float") else _NEUTRAL[self.operator]
+        return "0.0f" if (self.operator, self.type) == ("+", "float") else NEUTRAL[self.operator]
+
+
+def merged(operator: str, left: str, right: str) -> str:
+    """Two values as one, by + or a function.
+
+    >>> merged("fmaxf", "a", "b")
+    'fmaxf(a, b)'
+    """
+    return f"{left} + {right}" if operator == "+" else f"{operator}({left}, {right})"
 
 
 def trees(kernel: CudaKernel) -> Iterator[Tree]:

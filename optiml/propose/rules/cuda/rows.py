@@ -17,8 +17,11 @@ from dataclasses import dataclass, field
 from tree_sitter import Node
 
 from optiml.cuda_source import walk
+from optiml.propose.rules.cuda.forms.guards import is_early_return
 from optiml.propose.rules.cuda.kernel import CudaKernel
 from optiml.propose.rules.cuda.loops import (
+    GLOBAL_INDEX,
+    ZEROS,
     Loop,
     assignment,
     declared,
@@ -28,10 +31,9 @@ from optiml.propose.rules.cuda.loops import (
     subscript,
     written,
 )
+from optiml.propose.rules.cuda.reductions import NEUTRAL, merged
 
-_INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
 _INNER = ("for_statement", "while_statement", "do_statement", "if_statement", "return_statement", "break_statement")
-_ZEROS = ("0", "0.0f", "0.f", "0.0")
 _EXTREMES = ("fmaxf", "fminf")
 
 
@@ -47,14 +49,13 @@ class Reduction:
     def shuffled(self, distance: str) -> str:
         """A statement after which each lane of a warp has what all of them have reduced."""
         other = f"__shfl_xor_sync(0xffffffffu, {self.name}, {distance})"
-        merged = f"{self.name} + {other}" if self.operator == "+" else f"{self.operator}({self.name}, {other})"
-        return f"for (int {distance} = 16; {distance} > 0; {distance} /= 2) {self.name} = {merged};"
+        value = merged(self.operator, self.name, other)
+        return f"for (int {distance} = 16; {distance} > 0; {distance} /= 2) {self.name} = {value};"
 
     @property
     def neutral(self) -> str:
         """What changes nothing when it is merged."""
-        infinity = {"fmaxf": "0xff800000", "fminf": "0x7f800000"}.get(self.operator)
-        return f"__int_as_float({infinity})" if infinity else "0"
+        return NEUTRAL[self.operator]
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ def rows_of(kernel: CudaKernel) -> Rows | None:
     """The kernel as one of rows; None where it is none, or does anything that a team could not share."""
     block, nodes = kernel.unit.block(), statements(kernel.body)
     guard = next((i for i, n in enumerate(nodes) if not declared(kernel.source, n)), 0)
-    found = [n for n in nodes[:guard] if (d := declared(kernel.source, n)) and d[1].replace(" ", "") == _INDEX]
+    found = [n for n in nodes[:guard] if (d := declared(kernel.source, n)) and d[1].replace(" ", "") == GLOBAL_INDEX]
     condition = nodes[guard].child_by_field_name("condition") if nodes else None
     is_flat = block is not None and block[1:] == (1, 1) and not kernel.has("__syncthreads", "gridDim.x")
     is_whole = "threadIdx" not in kernel.source.names(condition)
-    if not is_flat or not is_whole or len(found) != 1 or not _is_early_return(kernel, nodes[guard]):
+    if not is_flat or not is_whole or len(found) != 1 or not is_early_return(kernel.source, nodes[guard]):
         return None
     loops, stores = list[RowLoop](), list[Node]()
     for node in nodes[guard + 1 :]:
@@ -127,11 +128,6 @@ def _type(loop: Node) -> Node | None:
     return start.child_by_field_name("type") if start is not None else None
 
 
-def _is_early_return(kernel: CudaKernel, node: Node) -> bool:
-    then = node.child_by_field_name("consequence")
-    return node.type == "if_statement" and then is not None and kernel.source.of(then).strip("{} \n") == "return;"
-
-
 def _row_loop(kernel: CudaKernel, loop: Loop) -> RowLoop | None:
     """A loop from a number by 1 whose statements each reduce into a variable or write an element of their own."""
     if not loop.start.isdigit() or loop.step != "1" or any(walk(loop.body, *_INNER)):
@@ -167,7 +163,7 @@ def _reduction(kernel: CudaKernel, loop: Loop, update: tuple[Node, str, Node]) -
     if update[0].type != "identifier" or start is None or start.start_byte > loop.node.start_byte:
         return None
     value = declared(kernel.source, start)
-    is_zero = value is not None and value[1] in _ZEROS and not _is_changed_between(kernel, start, loop, name)
+    is_zero = value is not None and value[1] in ZEROS and not _is_changed_between(kernel, start, loop, name)
     kind = kernel.source.of(start.child_by_field_name("type"))
     if update[1] == "+=":
         return Reduction(name, "+", is_zero, kind)

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from optiml.propose.rules.cuda.forms.variables import unused
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
 from optiml.propose.rules.cuda.reductions import Tree, trees
 from optiml.propose.rules.rewrite import Rewrite
@@ -63,9 +64,11 @@ def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
     block = kernel.unit.block()
     if block is None or block[0] % _WARP or block[0] > _MOST or block[1:] != (1, 1):
         return
-    names = ("part", *(f"part_{i}" for i in range(2, 10)))
-    found = zip(trees(kernel), names, strict=False)
-    changes = [(tree.node, _shuffled(tree, kernel.fresh(part), block[0])) for tree, part in found]
+    taken, changes = set(kernel.names), []
+    for tree in trees(kernel):
+        part = unused("part", taken)
+        taken.add(part)
+        changes.append((tree.node, _shuffled(tree, part, block[0])))
     if changes:
         yield Rewrite(f"{len(changes)}", kernel.source.replaced(*changes))
 

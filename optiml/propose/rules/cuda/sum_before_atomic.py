@@ -70,12 +70,9 @@ def _place(kernel: CudaKernel, outer: Node, call: Node) -> Node | None:
     if around is not None and "== 0" in kernel.source.of(around.child_by_field_name("condition")):
         return None
     names = kernel.source.names(arguments[0])
-    inside = {d[0] for n in walk(outer, "declaration") if (d := declared(kernel.source, n))}
     own = {d[0] for n in walk(kernel.body, "declaration") if (d := declared(kernel.source, n))}
-    is_shared = any(name.startswith("threadIdx") for name in names) or names & (
-        own | inside | written(kernel.source, outer)
-    )
-    return None if is_shared or not names & kernel.pointers.keys() else arguments[0]
+    differs = names & (own | written(kernel.source, outer) | {"threadIdx"})
+    return None if differs or not names & kernel.pointers.keys() else arguments[0]
 
 
 def _type(kernel: CudaKernel, place: Node) -> str | None:

@@ -2,8 +2,8 @@
 
 Precondition: one loop (or none) over rows of a block's square tile, whose only effect is a guarded copy
 `y[col * rows + row] = x[row * cols + col]`, with both indices made of block, thread and loop variable. The tile's side
-is the block's width, the rows of threads divide it; or it is 32 or 64, in blocks of 32 x 8 or 64 x 8 threads, where
-scalar arguments bound the indices.
+is the block's width, the rows of threads divide it; or it is 32 or 64, in blocks of 32 x 8, 64 x 8 or 32 x 16 threads,
+where scalar arguments bound the indices.
 
 >>> from optiml.propose.rules.example import show
 >>> show(RULE, '''

@@ -34,10 +34,9 @@ from tree_sitter import Node
 
 from optiml.cuda_source import named, walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import declared, statements
+from optiml.propose.rules.cuda.loops import GLOBAL_INDEX, declared, statements
 from optiml.propose.rules.rewrite import Rewrite
 
-_INDEX = "blockIdx.x*blockDim.x+threadIdx.x"
 _BLOCKS = ((32, 8), (16, 16), (32, 32))
 _AXES = "int {row} = blockIdx.y * blockDim.y + threadIdx.y; int {col} = blockIdx.x * blockDim.x + threadIdx.x;"
 
@@ -84,7 +83,7 @@ def _split(kernel: CudaKernel) -> _Split | None:
     if block is None or block[1:] != (1, 1) or test is None or test.type != "binary_expression":
         return None
     name, operator, bound = (source.of(c) for c in test.children)
-    own = [n for n in nodes if (d := declared(source, n)) and (d[0], d[1].replace(" ", "")) == (name, _INDEX)]
+    own = [n for n in nodes if (d := declared(source, n)) and (d[0], d[1].replace(" ", "")) == (name, GLOBAL_INDEX)]
     quotient, rest = _part(kernel, name, "/"), _part(kernel, name, "%")
     if condition is None or operator != "<" or not own or quotient is None or rest is None or quotient[1] != rest[1]:
         return None

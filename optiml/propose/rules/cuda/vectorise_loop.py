@@ -35,14 +35,14 @@ from tree_sitter import Node
 
 from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import Loop, declared, loops, statements, subscript
+from optiml.propose.rules.cuda.loops import GLOBAL_INDEX, Loop, declared, loops, statements, subscript
 from optiml.propose.rules.rewrite import Rewrite
 
 _FORBIDDEN = ("for_statement", "while_statement", "continue_statement", "break_statement", "return_statement")
 _SHARED = {
     "threadIdx.x%32": ("32",),
     "threadIdx.x": ("blockDim.x",),
-    "blockIdx.x*blockDim.x+threadIdx.x": ("gridDim.x*blockDim.x", "blockDim.x*gridDim.x"),
+    GLOBAL_INDEX: ("gridDim.x*blockDim.x", "blockDim.x*gridDim.x"),
 }
 _VECTORS = {
     "float": "float4", "int": "int4", "unsigned": "uint4", "unsigned int": "uint4", "unsigned char": "uchar4",

@@ -73,14 +73,9 @@ def _fixed(text: str, entry: str, passes: tuple[Pass, ...]) -> str:
 
 def _once(text: str, entry: str, passes: tuple[Pass, ...]) -> str | None:
     source = Source.parse(text)
-    function = next((n for n in walk(source.root, "function_definition") if _name(source, n) == entry), None)
+    function = next((n for n in walk(source.root, "function_definition") if source.function_name(n) == entry), None)
     if function is None or function.has_error:
         return None
     found = (change(source, function) for change in passes)
     changes = next((c for c in found if c), None)
     return source.spliced(*changes) if changes else None
-
-
-def _name(source: Source, function: Node) -> str:
-    declarator = next(walk(function, "function_declarator"), None)
-    return source.of(declarator.child_by_field_name("declarator")) if declarator is not None else ""

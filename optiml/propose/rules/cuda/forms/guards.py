@@ -19,7 +19,7 @@ def guarded(source: Source, function: Node) -> list[tuple[int, int, str]]:
     """
     nodes = _statements(function)
     for node in nodes[:-1]:
-        condition = node.child_by_field_name("condition") if _is_early_return(source, node) else None
+        condition = node.child_by_field_name("condition") if is_early_return(source, node) else None
         if condition is not None:
             last = nodes[-1].end_byte
             start = f"if ({negated(source, named(condition)[0])}) {{"
@@ -96,7 +96,8 @@ def negated(source: Source, node: Node) -> str:
     return f"!({source.of(node)})"
 
 
-def _is_early_return(source: Source, node: Node) -> bool:
+def is_early_return(source: Source, node: Node) -> bool:
+    """Whether a statement is `if (...) return;`, without `else`."""
     then = node.child_by_field_name("consequence")
     is_plain = node.type == "if_statement" and node.child_by_field_name("alternative") is None
     return is_plain and then is not None and source.of(then).strip("{} \n") == "return;"

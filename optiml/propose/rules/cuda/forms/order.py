@@ -29,8 +29,7 @@ def ordered(source: Source, function: Node) -> list[tuple[int, int, str]]:
 def _product(source: Source, node: Node) -> str | None:
     """`blockDim.x * blockIdx.x` the other way round."""
     match = _SWAPPED.fullmatch(source.of(node))
-    is_right = match is not None and (match[2] is None or match[2] == match[4]) and match[3] != match[1]
-    if match is None or not is_right or match[1].startswith("blockIdx"):
+    if match is None or match[2] not in (None, match[4]):
         return None
     return f"{match[3]}.{match[4]} * {match[1]}"
 

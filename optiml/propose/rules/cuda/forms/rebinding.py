@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from tree_sitter import Node
 
 from optiml.cuda_source import Source, named, walk
-from optiml.propose.rules.cuda.forms.variables import Variable, in_parentheses, variables
+from optiml.propose.rules.cuda.forms.variables import Variable, in_parentheses, unused, variables
 from optiml.propose.rules.cuda.loops import assignment, written
 
 _OPERATORS = {"/=": "/", "*=": "*", "-=": "-"}
@@ -20,13 +18,13 @@ def rebound(source: Source, function: Node) -> list[tuple[int, int, str]]:
     >>> source.spliced(*rebound(source, next(walk(source.root, "function_definition"))))
     'void f(float* y, int n) { float s = 0; s += y[0]; float s_2 = s / n; y[1] = s_2; }'
     """
-    taken = Counter(source.of(n) for n in walk(function, "identifier"))
+    taken = {source.of(n) for n in walk(function, "identifier")}
     for variable in variables(source, function):
         siblings = named(variable.node.parent) if variable.node.parent is not None else []
         for node in siblings:
             value = _value(source, node, variable)
             if value is not None and not _is_changed_after(source, siblings, node, variable):
-                fresh = next(f"{variable.name}_{i}" for i in range(2, 100) if f"{variable.name}_{i}" not in taken)
+                fresh = unused(variable.name, taken)
                 later = [n for n in variable.uses if n.start_byte >= node.end_byte]
                 new = f"{variable.type} {fresh} = {value};"
                 return [(node.start_byte, node.end_byte, new), *((n.start_byte, n.end_byte, fresh) for n in later)]

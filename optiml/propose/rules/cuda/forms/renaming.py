@@ -5,6 +5,7 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from optiml.cuda_source import Source, walk
+from optiml.propose.rules.cuda.forms.variables import unused
 
 _PLAIN = ("identifier", "pointer_declarator")
 
@@ -22,9 +23,7 @@ def renamed(source: Source, function: Node) -> list[tuple[int, int, str]]:
         for declared in _declared(node):
             name, block = source.of(declared), node.parent
             if name in seen and block is not None and block.type == "compound_statement":
-                changes = _changes(
-                    source, block, declared, next(f"{name}_{i}" for i in range(2, 99) if f"{name}_{i}" not in names)
-                )
+                changes = _changes(source, block, declared, unused(name, names))
                 if changes:
                     return changes
             seen.add(name)

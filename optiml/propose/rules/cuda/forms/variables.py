@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from tree_sitter import Node
 
@@ -69,10 +70,19 @@ def _declared_names(source: Source, function: Node) -> Iterator[str]:
                     yield source.of(name)
 
 
+def unused(name: str, taken: Container[str]) -> str:
+    """The name, or the name with a number from 2 on, such that nothing is called so.
+
+    >>> unused("i", {"i", "i_2"})
+    'i_3'
+    """
+    return next(c for c in chain((name,), (f"{name}_{i}" for i in count(2))) if c not in taken)
+
+
 def is_fixed(source: Source, function: Node, name: str) -> bool:
     """Whether a name is never assigned to after its declaration, and its address never taken."""
     taken = (n for n in walk(function, "pointer_expression") if source.of(n).replace(" ", "") == f"&{name}")
-    return name not in assigned(source, function) and not any(True for _ in taken)
+    return name not in assigned(source, function) and not any(taken)
 
 
 def are_fixed_around(source: Source, node: Node, names: frozenset[str]) -> bool:
