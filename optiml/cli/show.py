@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from optiml.store.store import StepRow
 
 SCHEMA_VERSION = 1
-_KEY_DIGITS = 8
 
 
 @click.command()

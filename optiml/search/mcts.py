@@ -19,7 +19,6 @@ from optiml.search.protocol import Renewing, Scored, Space, Step
 from optiml.search.tree import Edge, Node, Path, Tree, back_up, fly
 from optiml.verdict import DECEITS
 
-BACKUPS = ("mean", "max")
 # A selection that leads to known programs alone is given up after so many; each of them is a visit.
 _MOST_DESCENTS = 200
 
