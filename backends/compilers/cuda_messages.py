@@ -35,10 +35,17 @@ def warnings_of(log: str, file: str) -> tuple[Diagnostic, ...]:
 
 
 def unknown_kernel(text: str, entry: str, file: str, log: str, name_map: str) -> UserError:
-    """The error for a kernel name that NVRTC cannot look up, with the kernels that the text has."""
+    """The error for a kernel name that NVRTC cannot look up, with the kernels that the text has.
+
+    A kernel of the text may be unknown because of an error in the text: then it is that one that is told.
+    """
     names = [name for name in kernel_names(text) if name not in _QUALIFIERS]
     bare = entry.partition("<")[0].rpartition("::")[2]
-    reasons = [d.message for _, d in _messages(log) if d.location and d.location.file == name_map]
+    errors = [d for kind, d in _messages(log) if kind != "warning" and d.location]
+    reasons = [d.message for d in errors if d.location and d.location.file == name_map]
+    own = [d for d in errors if d.location and d.location.file != name_map]
+    if bare in names and own:
+        return UserError(*own)
     if bare in names:
         return fail("unknown-kernel", f"`{entry}` names no kernel: {reasons[0]}", Location(file))
     near = difflib.get_close_matches(bare, names, 1)

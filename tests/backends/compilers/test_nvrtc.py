@@ -201,6 +201,11 @@ def test_an_unknown_kernel(entry: str, part: str) -> None:
     assert found.rule == "unknown-kernel" and part in found.render()
 
 
+def test_a_kernel_behind_a_broken_line_is_not_unknown() -> None:
+    first, *_ = _errors('foo bar\nextern "C" __global__ void k() {}', "k")
+    assert (first.rule, _place(first)) == ("cuda-error", (1, 1)) and '"foo" is undefined' in first.message
+
+
 def test_an_architecture_that_nvrtc_lacks() -> None:
     with pytest.raises(UserError) as error:
         compile_source(SCALE, "scale<float, 64>", "sm_35")
