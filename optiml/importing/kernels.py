@@ -135,10 +135,10 @@ def _reduced(e: Evaluator, r: Reduction, space: _Space) -> str:
     name = r.node.name
     if r.kind in ACCUMULATE:
         return _accumulated(e, r, space, name, r.kind)
-    mean = _accumulated(e, r, space, f"{name}_sum", "sum")
+    total = _accumulated(e, r, space, f"{name}_sum", "sum")
     if r.kind == "mean":
-        return e.body.bound(name, f"{mean} / ({space.width})")
-    mean = e.body.bound(f"{name}_mean", f"{mean} / ({space.width})")
+        return e.body.bound(name, f"{total} / ({space.width})")
+    mean = e.body.bound(f"{name}_mean", f"{total} / ({space.width})")
     squares = _accumulated(e, r, space, f"{name}_squares", "sum", f"({{0}} - {mean}) * ({{0}} - {mean})")
     return e.body.bound(name, f"{squares} / ({space.width} - {r.correction:g})")
 

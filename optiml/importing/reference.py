@@ -8,7 +8,7 @@ from typing import Any
 
 from ir.diagnostics import Diagnostic, UserError
 from ir.expression import Expression
-from optiml.importing.trace import DTYPES, Dtype, Node, Ref, Trace
+from optiml.importing.trace import Dtype, Node, Ref, Trace
 
 _GETITEM = "aten.getitem.default"
 
@@ -79,8 +79,3 @@ def _sizes(value: Any) -> Iterator[str]:
             yield from _sizes(each)
     elif isinstance(value, Expression):
         yield from value.names
-
-
-def task_dtype(name: str) -> str:
-    """PyTorch's name of an element type as task files have it."""
-    return DTYPES[name]

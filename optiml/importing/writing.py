@@ -13,16 +13,14 @@ from ir.expression import Expression
 from optiml.importing.kernels import FirstKernel, first_kernel
 from optiml.importing.operations import base_name
 from optiml.importing.own_kernel import paired
-from optiml.importing.reference import output_names, reference_text, task_dtype
+from optiml.importing.reference import output_names, reference_text
 from optiml.importing.sizing import Model
-from optiml.importing.trace import Tensor
+from optiml.importing.trace import DTYPES, Tensor
 from optiml.store.toml import toml_text
 
 _TARGETS = ["sm_80", "sm_86", "sm_89", "sm_90"]
 # Operations that are not defined for all numbers: inputs of models with them stay as the problem has them.
 _POSITIVE = ("log", "log2", "log1p", "sqrt", "rsqrt", "pow", "reciprocal")
-
-
 # Names that the statements of kernels use.
 _TAKEN = ("row", "rows", "cols", "acc", "ks", "kt", "inside", "offs", "start", "tl", "batch_index")
 
@@ -96,7 +94,7 @@ def _shape(shape: tuple[int | Expression, ...]) -> list[str | int]:
 
 
 def _argument(tensor: Tensor, model: Model) -> dict[str, Any]:
-    told = {"name": tensor.name, "parameter": f"{tensor.name}_ptr", "role": "in", "dtype": task_dtype(tensor.dtype)}
+    told = {"name": tensor.name, "parameter": f"{tensor.name}_ptr", "role": "in", "dtype": DTYPES[tensor.dtype]}
     fill = {"distribution": found} if (found := _distribution(tensor, model)) else {}
     return {**told, "shape": _shape(tensor.shape), **fill}
 
@@ -120,7 +118,7 @@ def _outputs(model: Model) -> list[dict[str, Any]]:
     found = []
     for name, result in zip(output_names(model.plain), model.plain.outputs, strict=True):
         node = by_name[result]
-        told = {"name": name, "parameter": f"{name}_ptr", "role": "out", "dtype": task_dtype(node.dtype)}
+        told = {"name": name, "parameter": f"{name}_ptr", "role": "out", "dtype": DTYPES[node.dtype]}
         found.append({**told, "shape": _shape(node.shape)})
     return found
 
