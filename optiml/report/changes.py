@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from optiml.report.words import sizes_text
+from optiml.evaluate.job import text_of
 from optiml.verdict import Metrics
 from twill.report.numbers import count_text, time_text
 
@@ -38,7 +38,7 @@ def changes(before: Metrics, after: Metrics) -> tuple[Change, ...]:
 def _times(before: Metrics, after: Metrics) -> Iterator[Change]:
     for old, new in zip(before.times, after.times, strict=False):
         kind, ratio = _judged(old.time_us, new.time_us, is_cost=True)
-        name = f"at {sizes_text(new.sizes)}"
+        name = f"at {text_of(new.sizes)}"
         yield Change("time", name, time_text(old.time_us), time_text(new.time_us), kind, ratio)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from math import ceil, floor, log10
 
 from optiml.report.words import ratio_text
@@ -117,7 +118,7 @@ def _line(plane: _Plane, best: Sequence[float]) -> str:
 
 
 def _drawn(plane: _Plane, point: Point) -> str:
-    x, title = plane.x(point.number), text_title(point.said)
+    x, title = plane.x(point.number), _title(point.said)
     if point.speedup is None:
         y = HEIGHT - _BOTTOM - _LANE / 2
         cross = f"M{x - _SIZE:.1f} {y - _SIZE:.1f}l{2 * _SIZE} {2 * _SIZE}m0 {-2 * _SIZE}l{-2 * _SIZE} {2 * _SIZE}"
@@ -127,8 +128,6 @@ def _drawn(plane: _Plane, point: Point) -> str:
     return tag("g", title + shape)
 
 
-def text_title(said: str) -> str:
+def _title(said: str) -> str:
     """What a pointer over an element is told; escaped."""
-    from html import escape
-
     return tag("title", escape(said))

@@ -9,13 +9,14 @@ from typing import Any
 
 from optiml.candidate import Candidate
 from optiml.difference import Line, difference
+from optiml.evaluate.job import text_of
 from optiml.memory.record import record_of
 from optiml.memory.words import record_text
 from optiml.report.changes import Change, changes
 from optiml.report.curve import curve, points
 from optiml.report.story import error_text, limited, story, title
 from optiml.report.tree import tree
-from optiml.report.words import counted, ratio_text, sizes_text
+from optiml.report.words import counted, ratio_text
 from optiml.store.reading import Reading
 from optiml.store.store import StepRow
 from optiml.verdict import Metrics, Verdict
@@ -130,7 +131,7 @@ def _way(reading: Reading) -> Iterator[WayStep]:
 
 def _confirmed_sizes(reading: Reading) -> tuple[str, ...]:
     base = reading.confirmed.get(reading.root or "")
-    return tuple(sizes_text(t.sizes) for t in base.metrics.times) if base and base.metrics else ()
+    return tuple(text_of(t.sizes) for t in base.metrics.times) if base and base.metrics else ()
 
 
 def _examined(reading: Reading) -> Iterator[Examined]:

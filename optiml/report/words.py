@@ -1,9 +1,6 @@
-"""What a run's report says as people read it: ratios, sizes, numbers of things."""
+"""What a run's report says as people read it: ratios, numbers of things."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 
 def ratio_text(ratio: float) -> str:
@@ -14,15 +11,6 @@ def ratio_text(ratio: float) -> str:
     """
     digits = 2 if ratio < 10 else 1 if ratio < 100 else 0
     return f"{ratio:.{digits}f}x"
-
-
-def sizes_text(sizes: Mapping[str, Any]) -> str:
-    """In one line.
-
-    >>> sizes_text({"M": 2, "N": 4})
-    'M=2 N=4'
-    """
-    return " ".join(f"{name}={value}" for name, value in sizes.items())
 
 
 def counted(number: int, thing: str) -> str:
