@@ -19,6 +19,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def test_every_kind_that_reaches_out_has_a_kernel() -> None:
+    assert {f.kind for f in OUTWARD} == set(KINDS)
+
+
 @pytest.fixture(scope="module")
 def court() -> Iterator[Court]:
     with pytest.MonkeyPatch.context() as patch:
