@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.compilers.artifact import Compiled
 from backends.emulator.counters.sectors import SECTOR_BYTES
 from backends.emulator.counters.sizes import CacheSizes
 from backends.emulator.counters.watch import Watched
 from backends.model.counts.caching import Cached, Caching
 from backends.model.counts.classes import Found, Labels, at_random, every, find_classes, in_order
-from backends.model.counts.launch import Launch, task_launch
+from backends.model.counts.launch import Launch
 from backends.model.counts.recorder import Lines, Strata
 from backends.model.counts.result import Column, CtaClass, KernelCounts, MemoryCounts
 from backends.model.counts.sizes import launch_sizes
 from backends.model.counts.units import Units
 from ir.machine import Machine
-from ir.task import Sizes, Task
 
 Array = NDArray[np.float64]
 # Seconds for running more CTAs than the rule needs, so that nothing has to be inferred.
@@ -37,20 +34,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def count_task(compiled: Compiled, task: Task, sizes: Sizes, machine: Machine, seed: int = 0) -> KernelCounts:
-    """Counts of a task's launch at these sizes; see `count`."""
-    started_s = time.monotonic()
-    launch = task_launch(compiled, task, sizes, seed)
-    return count(launch, machine, seed, time.monotonic() - started_s)
-
-
-def count(launch: Launch, machine: Machine, seed: int = 0, loading_s: float = 0.0) -> KernelCounts:
+def count(launch: Launch, machine: Machine, seed: int = 0) -> KernelCounts:
     """Counts of a launch on a machine, of which the caches matter.
 
     Raises UserError for a launch that faults, and `budget-spent` for one whose CTAs all wait for each other and that is
     too large to be run.
     """
-    return _Counting(launch, machine, seed).counts(loading_s)
+    return _Counting(launch, machine, seed).counts()
 
 
 @dataclass
@@ -63,14 +53,11 @@ class _Counting:
         self.units = Units(self.launch, COST_LIMIT_S)
         self.random = np.random.default_rng(self.seed)
 
-    def counts(self, loading_s: float) -> KernelCounts:
+    def counts(self) -> KernelCounts:
         launch, geometry = self.launch, self.launch.geometry
-        started_s = time.monotonic()
         found = self._found()
         classes = self._classes(found)
-        classed_s = time.monotonic()
         memory = self._memory(found)
-        measured_s = time.monotonic()
         sizes = launch_sizes(launch, self.machine)
         cached = self._cached(found, memory, sizes)
         reuse = cached.reuse
@@ -102,11 +89,7 @@ class _Counting:
             is_regular=found.is_regular,
             checks=(*found.checks, cached.told),
             assumed=tuple(sorted(launch.loaded.sliced.assumed)),
-            seconds={
-                "load": loading_s, "classes": classed_s - started_s, "accesses": measured_s - classed_s,
-                "caches": time.monotonic() - measured_s,
-            },
-        )  # fmt: skip
+        )
 
     def _cached(self, found: Found, memory: MemoryCounts, sizes: CacheSizes) -> Cached:
         ctas = self.launch.geometry.ctas

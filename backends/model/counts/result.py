@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +76,7 @@ class KernelCounts:
     dram_write_bytes: of the whole grid. unique_bytes: of global memory that the grid touches. ran_ctas: how many CTAs
     were run. is_regular: the class of every CTA is known, by running it or by a rule that held for all CTAs on which
     it was tried. checks: what was tried, in words. assumed: PTX instructions that are branches of which only the data
-    tells whether they are taken, and which are taken to be so. seconds: of this machine, by part.
+    tells whether they are taken, and which are taken to be so.
     """
 
     grid: Extent
@@ -96,7 +95,6 @@ class KernelCounts:
     is_regular: bool
     checks: tuple[str, ...] = ()
     assumed: tuple[int, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def warp_instructions(self) -> float:

@@ -6,7 +6,8 @@ import pytest
 
 from backends.compilers.task import compile_task
 from backends.machines.loader import load_machine
-from backends.model.counts.count import count_task
+from backends.model.counts.count import count
+from backends.model.counts.launch import task_launch
 from backends.run.devices import DeviceOptions, open_device
 from backends.run.task import Case, TaskRun
 from ir.task import load_task
@@ -47,7 +48,7 @@ def _compare(name: str, variant: str, target: str) -> None:
     task = task.variant(variant) if variant else task
     sizes = task.sizes["search"][0]
     compiled = compile_task(task, sizes, target)
-    counts = count_task(compiled, task, sizes, load_machine(_MACHINES[target]))
+    counts = count(task_launch(compiled, task, sizes), load_machine(_MACHINES[target]))
     device = open_device("emulator", DeviceOptions(("none",), engine="numpy", counters=True))
     outcome = TaskRun(Case(task, target, sizes), device, 0).launched(compiled)
     assert counts.warp_instructions == pytest.approx(outcome.counters["smsp__inst_executed.sum"], rel=1e-3)
