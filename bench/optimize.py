@@ -13,9 +13,9 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from math import exp, fsum, log
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import click
@@ -116,13 +116,15 @@ class Row:
 @click.option("--json", "as_json", is_flag=True)
 def main(tasks: str, target: str, workers: int | None, runs: Path, twice: bool, as_json: bool, **chosen: Any) -> None:
     """Search and print the table."""
-    runs.mkdir(parents=True, exist_ok=True)
+    subjects = [s for s in SUBJECTS if any(part in s.name for part in tasks.split(","))]
+    if not subjects:
+        raise click.BadParameter(f"no task is called like {tasks}; known: {', '.join(s.name for s in SUBJECTS)}")
     machine, rows = load_machine(target), []
-    for subject in (s for s in SUBJECTS if any(part in s.name for part in tasks.split(","))):
+    for subject in subjects:
         row = _row(subject, machine, _searched(subject, runs, workers, target, chosen))
         if twice:
             other = _searched(subject, runs / "again", workers, target, chosen)
-            row = Row(**{**vars(row), "is_same": _key(other) == row.key})
+            row = replace(row, is_same=_key(other) == row.key)
         rows.append(row)
         click.echo(f"{row.name}: {row.speedup:.2f}x in {row.seconds:.0f} s", err=True)
     _show(rows, as_json)
@@ -133,7 +135,7 @@ def _searched(
     subject: Subject, runs: Path, workers: int | None, target: str, chosen: dict[str, Any]
 ) -> tuple[Result, float]:
     """The search's result, and how long all of it took, here or before."""
-    runs.mkdir(exist_ok=True)
+    runs.mkdir(parents=True, exist_ok=True)
     budget, seed, strategy = (chosen[name] for name in ("budget", "seed", "strategy"))
     path = runs / f"{subject.task.replace('/', '-').replace(':', '-')}.{target}.{strategy}.{budget}.{seed}.optiml"
     task, _, variant = subject.task.partition(":")
@@ -201,7 +203,7 @@ def _time_us(task: Task, machine: Machine) -> float:
     """The geometric mean over the report sizes."""
     options = ProfileOptions(with_interval=False)
     times = [profile_task(task, sizes, machine, options).time_us.value for sizes in task.sizes["report"]]
-    return exp(fsum(map(log, times)) / len(times))
+    return geometric_mean(times)
 
 
 def _show(rows: Iterable[Row], as_json: bool) -> None:

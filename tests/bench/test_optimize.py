@@ -56,3 +56,8 @@ def test_a_search_that_was_kept_is_read_again(tmp_path: Path) -> None:
     (one,), (other,) = (json.loads(r.stdout) for r in (first, second))
     assert one["key"] == other["key"]
     assert one["speedup"] > 2.0
+
+
+def test_a_name_that_no_task_has_is_refused(tmp_path: Path) -> None:
+    found = CliRunner().invoke(main, ["--tasks", "nonsense", "--runs", str(tmp_path)])
+    assert found.exit_code == 2 and "known: matvec" in found.output
