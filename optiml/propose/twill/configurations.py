@@ -26,7 +26,7 @@ from optiml.propose.twill.asking import Scheduler, Subject
 from optiml.propose.twill.reading import Reader
 
 _MOST_STEPS = 8
-_MOST_STAGES = 7
+MOST_STAGES = 7
 # Rates that differ by less count as the same.
 _SAME_RATE = 1.02
 # Registers of a thread that results of products may take: what is computed from them, and addresses, need room too.
@@ -80,7 +80,7 @@ class Configuration:
     def stages(self) -> int:
         """Copies that hide the latency, within the room: those on their way, and those that products read meanwhile."""
         read = 2 if self.subject.is_specialized else 1
-        return max(1, min(ceil(self.latency_cycles / self.ii_cycles) + read, _MOST_STAGES, self.room))
+        return max(1, min(ceil(self.latency_cycles / self.ii_cycles) + read, MOST_STAGES, self.room))
 
     @property
     def merit(self) -> tuple[float, ...]:

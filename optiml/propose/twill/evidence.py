@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ir.schedule import Bound, Schedule
 from twill.explain.words import size_text
 
+# The `proposer` of the edits.
+NAME = "twill"
 # Unit of the scheduler -> limiter of the search.
 _LIMITERS = {
     "tensor": "tensor", "tma": "l2", "l2": "l2", "lsu": "shared", "alu": "fma", "sfu": "special", "issue": "issue",

@@ -18,9 +18,8 @@ from optiml.edit import Edit
 from optiml.propose.protocol import Unit
 from optiml.propose.rules import rules_for
 from optiml.propose.twill.asking import Scheduler, Subject
-from optiml.propose.twill.evidence import schedule_text
+from optiml.propose.twill.evidence import NAME, schedule_text
 
-NAME = "twill"
 _SUBCORES = 4
 # Rules that give a warp several independent chains, and those that overlap the loads of iterations.
 _CHAINS = ("register-tiling", "block-coarsening", "vectorise-loop")

@@ -10,9 +10,10 @@ from optiml.edit import Edit
 from optiml.propose.protocol import Context, Unit
 from optiml.propose.twill.asking import Scheduler, Subject
 from optiml.propose.twill.configurations import Study
+from optiml.propose.twill.evidence import NAME
 from optiml.propose.twill.instructions import cuda_edits, resident_warps
 from optiml.propose.twill.reading import Reader
-from optiml.propose.twill.tuning import NAME, triton_edits
+from optiml.propose.twill.tuning import triton_edits
 
 if TYPE_CHECKING:
     from numpy.random import Generator

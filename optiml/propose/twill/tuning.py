@@ -11,17 +11,16 @@ from ir.schedule import Schedule
 from optiml.candidate import Candidate
 from optiml.edit import Edit
 from optiml.propose.protocol import Unit
+from optiml.propose.rules.triton import num_stages, num_warps
 from optiml.propose.rules.triton.kernel import TritonKernel
-from optiml.propose.twill.configurations import Configuration, Study
+from optiml.propose.twill.configurations import MOST_STAGES, Configuration, Study
 from optiml.propose.twill.emission import emitted
-from optiml.propose.twill.evidence import bounds_text, limiter_of, schedule_text
+from optiml.propose.twill.evidence import NAME, bounds_text, limiter_of, schedule_text
 from optiml.propose.twill.order import reordered
 
-NAME = "twill"
 _TILES = 3
 # Architectures for which Triton partitions a loop among warp groups: 3.9, make_ttgir of its NVIDIA backend.
 _PARTITIONED = ("sm_100", "sm_103")
-_MOST_STAGES = 7
 
 
 def triton_edits(study: Study, unit: Unit) -> Iterator[Edit]:
@@ -69,9 +68,9 @@ def _room(config: Configuration) -> str:
 
 def _launched(unit: Unit, own: Configuration, why: str) -> Iterator[Edit]:
     """Stages, then warps, of the present tile."""
-    if own.loads and own.stages != unit.launch.get("num_stages", 3):
+    if own.loads and own.stages != unit.launch.get("num_stages", num_stages.DEFAULT):
         yield _edit(f"stages:{own.stages}", own, f"{why}; {_room(own)}", _with(own, warps=False))
-    if own.subject.products and own.subject.warps != unit.launch.get("num_warps", 4):
+    if own.subject.products and own.subject.warps != unit.launch.get("num_warps", num_warps.DEFAULT):
         yield _edit(f"warps:{own.subject.warps}", own, f"{why}; {_room(own)}", _with(own, stages=False))
 
 
@@ -82,8 +81,8 @@ def _scheduled(unit: Unit, own: Configuration, schedule: Schedule) -> Iterator[E
     whole = emitted(schedule, own.subject.kernel, unit.candidate)
     if whole is not None:
         yield _edit("emit", own, why, whole)
-    depth = min(max((b.depth for b in schedule.buffers if b.memory == "smem"), default=0), _MOST_STAGES)
-    if depth and depth not in (own.stages, unit.launch.get("num_stages", 3)):
+    depth = min(max((b.depth for b in schedule.buffers if b.memory == "smem"), default=0), MOST_STAGES)
+    if depth and depth not in (own.stages, unit.launch.get("num_stages", num_stages.DEFAULT)):
         stages = unit.candidate.with_overrides({"launch.num_stages": depth})
         yield _edit(f"stages:{depth}", own, why, stages)
     if kernel is None:

@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from optiml.propose.rules.rewrite import Rewrite
 from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
-_DEFAULT = 3
+DEFAULT = 3
 _VALUES = (3, 4, 2, 5, 1)
 
 
 def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
-    now = kernel.unit.launch.get("num_stages", _DEFAULT)
+    now = kernel.unit.launch.get("num_stages", DEFAULT)
     values = _VALUES if kernel.loops() else ()
     yield from (Rewrite(f"{n}", kernel.text, {"launch.num_stages": n}) for n in values if n != now)
 

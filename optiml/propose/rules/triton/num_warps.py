@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from optiml.propose.rules.rewrite import Rewrite
 from optiml.propose.rules.triton.kernel import TritonKernel, TritonRule
 
-_DEFAULT = 4
+DEFAULT = 4
 _VALUES = (8, 4, 2, 1, 16)
 
 
 def _find(kernel: TritonKernel) -> Iterator[Rewrite]:
-    now = kernel.unit.launch.get("num_warps", _DEFAULT)
+    now = kernel.unit.launch.get("num_warps", DEFAULT)
     yield from (Rewrite(f"{n}", kernel.text, {"launch.num_warps": n}) for n in _VALUES if n != now)
 
 
