@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from optiml.isolate.libraries import library_folders
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/sys")
 _ALONE = (
@@ -38,8 +39,7 @@ def prefix(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> list
 
 def always_readable() -> list[Path]:
     """The system's folders and Python's own, outermost first, so that none hides another."""
-    python = {Path(p).absolute() for p in (sys.prefix, sys.base_prefix, *sys.path) if p and Path(p).exists()}
-    return [*map(Path, _SYSTEM), *sorted(python)]
+    return [*map(Path, _SYSTEM), *sorted({*library_folders()})]
 
 
 def _bound(option: str, folders: Iterable[Path]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from optiml.isolate import bubblewrap
+from optiml.isolate.libraries import import_folders
 from optiml.isolate.limits import ChildLimits
 
 # What children see of the environment: nothing that may hold a secret.
@@ -109,7 +110,7 @@ class ZygoteClient:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-            paths = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if Path(p).exists())
+            paths = os.pathsep.join(map(str, import_folders()))
             self._process = subprocess.Popen(
                 [*self._shut_in(), *self._command],
                 stdin=subprocess.PIPE,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from ir.diagnostics import missing
 from optiml.isolate import landlock, seccomp
+from optiml.isolate.libraries import library_folders
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/zero")
 # What libraries ask about the machine, and a process about itself; not what others have in their environment.
@@ -50,8 +50,7 @@ def confine(folder: Path, readable: Iterable[Path] = (), writable: Iterable[Path
 
 def _libraries() -> list[Path]:
     """The system's, and Python's own."""
-    places = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, *sys.path) if p}
-    return [*map(Path, _SYSTEM), *places]
+    return [*map(Path, _SYSTEM), *(p.resolve() for p in library_folders())]
 
 
 def _limit_memory() -> None:
