@@ -87,7 +87,7 @@ def _members(proposer: Proposer) -> Sequence[Any]:
 
 
 def from_anywhere(text: str) -> str:
-    """The text with its paths made absolute, so that it names the same from any folder."""
+    """The text with folders and runs made absolute, so that it names the same from any folder; a command stays."""
     return "+".join(_absolute(part) for part in _JOINT.split(text))
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Literal
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class MctsSettings:
     exploration: float = 0.7
     width: float = 1.5
     alpha: float = 0.5
-    backup: str = "mean"
+    backup: Literal["mean", "max"] = "mean"
     dead_end: int = 6
     noise: float = 0.25
     patience: int = 20

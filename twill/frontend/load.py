@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ir.diagnostics import fail
 from ir.loop import Kernel
 from twill.frontend.options import FrontendOptions
 from twill.frontend.triton import load_file, load_function, load_module, load_task_kernel
 
-__all__ = ["FrontendOptions", "load_function", "load_kernel"]
+if TYPE_CHECKING:
+    from ir.task import Task
+
+__all__ = ["FrontendOptions", "load_function", "load_kernel", "load_of_task"]
 
 
 def load_kernel(spec: str | Path, options: FrontendOptions | None = None) -> Kernel:
@@ -27,6 +31,15 @@ def load_kernel(spec: str | Path, options: FrontendOptions | None = None) -> Ker
         if kind.accepts(text):
             return kind.load(text, options)
     raise fail("unknown-source", f"`{text}` is no kernel source", remedy="; ".join(k.form for k in _KINDS))
+
+
+def load_of_task(task: Task, options: FrontendOptions) -> Kernel:
+    """The kernel of a task, in whatever language. Raises UserError."""
+    if task.language != "cuda":
+        return load_task_kernel(task, options)
+    from twill.frontend.cuda import load_cuda_task
+
+    return load_cuda_task(task, options)
 
 
 @dataclass(frozen=True)
@@ -64,12 +77,7 @@ def _task(spec: str, options: FrontendOptions) -> Kernel:
 
     path, variant = _split(spec)
     task = load_task(path)
-    task = task.variant(variant) if variant else task
-    if task.language != "cuda":
-        return load_task_kernel(task, options)
-    from twill.frontend.cuda import load_cuda_task
-
-    return load_cuda_task(task, options)
+    return load_of_task(task.variant(variant) if variant else task, options)
 
 
 def _mlir(spec: str, options: FrontendOptions) -> Kernel:

@@ -22,7 +22,7 @@ from optiml.isolate.limits import ChildLimits
 _HANDLER = "optiml.propose.twill.reading:answer"
 _PRELOAD: Mapping[str, tuple[str, ...]] = {
     "triton": ("torch", "triton", "triton.compiler", "triton.backends.nvidia.compiler", "twill.frontend.triton"),
-    "cuda": ("backends.compilers.task", "backends.compilers.nvrtc", "twill.frontend.ptx"),
+    "cuda": ("backends.compilers.task", "backends.compilers.nvrtc", "twill.frontend.cuda"),
 }
 _LIMITS = ChildLimits(wall_s=60.0, memory_bytes=4 << 30, answer_bytes=16 << 20)
 
@@ -61,8 +61,10 @@ class Reader:
         }
         reply = self._client.wait(self._client.submit(request, _LIMITS))
         texts = reply.get("answer", {}).get("kernels")
-        is_answer = isinstance(texts, list) and len(texts) == len(candidates)
-        return [_kernel(text) for text in texts] if is_answer else [None] * len(candidates)
+        if isinstance(texts, list) and len(texts) == len(candidates):
+            return [_kernel(text) for text in texts]
+        # One of them crashed the compiler, or took all of the time: the others are not to suffer for it.
+        return [None] if len(candidates) == 1 else [kernel for c in candidates for kernel in self._asked([c])]
 
 
 def _kernel(text: Any) -> Kernel | None:
@@ -95,33 +97,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def _text(candidate: Candidate, base: Task, architecture: str, folder: Path) -> str:
     from ir.text import print_kernel
     from optiml.candidate import as_task
+    from twill.frontend.load import FrontendOptions, load_of_task
 
     folder.mkdir()
     try:
-        return print_kernel(_READERS[candidate.language](as_task(candidate, base, folder), architecture, folder))
+        return print_kernel(load_of_task(as_task(candidate, base, folder), FrontendOptions(architecture=architecture)))
     except UserError:
         return ""
-
-
-def _of_triton(task: Task, architecture: str, _folder: Path) -> Kernel:
-    from backends.compilers.python_source import import_file
-    from ir.diagnostics import Location
-    from twill.frontend.load import FrontendOptions, load_function
-    from twill.frontend.triton import find_kernel, task_choice
-
-    kernel = find_kernel(import_file(task.source), task.entry, Location(str(task.source)))
-    return load_function(kernel, FrontendOptions(architecture=architecture), task_choice(task))
-
-
-def _of_cuda(task: Task, architecture: str, folder: Path) -> Kernel:
-    from backends.compilers.task import compile_task
-    from twill.frontend.ptx import load_ptx
-
-    sizes = task.sizes["report"][0]
-    compiled = compile_task(task, sizes, architecture, cubin=False)
-    file = folder / "kernel.ptx"
-    file.write_text(compiled.ptx, encoding="utf-8")
-    return load_ptx(file, compiled.entry)
-
-
-_READERS = {"triton": _of_triton, "cuda": _of_cuda}

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from backends.machines import load_machine
+from ir.loop import Kernel
 from ir.schedule import Schedule, Status
 from ir.task import Task, load_task
 from optiml.candidate import Candidate, candidate_of
 from optiml.edit import Edit
 from optiml.propose.protocol import Context
-from optiml.propose.twill import TwillProposer
+from optiml.propose.twill import TwillProposer, emission
 from optiml.propose.twill.emission import emitted
 from optiml.propose.twill.instructions import Stream, resident_warps
 from optiml.propose.twill.order import effects_of, reordered
@@ -125,10 +126,26 @@ def test_warps_that_are_resident_serve_chains_and_hide_latency() -> None:
     assert resident_warps(load_machine("a100"), 0.5) == 8 and resident_warps(load_machine("a100"), None) == 0
 
 
-def test_there_is_no_emitter_yet() -> None:
-    from ir.loop import Kernel
+def test_an_emitter_is_asked_for_its_own_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule, written = _example(4, 4), Candidate("triton", "written")
+    own = Kernel("f", dialect="ttir")
+    key = (own.dialect, schedule.machine.architecture)
+    monkeypatch.setattr(emission, "EMITTERS", {key: lambda _schedule, _kernel, _candidate: written})
+    assert emitted(schedule, own, Candidate("triton", "")) is written
+    assert emitted(schedule, Kernel("f", dialect="ptx"), Candidate("triton", "")) is None
 
-    assert emitted(_example(4, 4), Kernel("f"), Candidate("triton", "")) is None
+
+def test_a_candidate_that_ends_its_compiler_costs_the_others_nothing() -> None:
+    task = load_task(GATED)
+    good = candidate_of(task)
+    bomb = Candidate("triton", f"import os\nos.kill(os.getpid(), 9)\n{good.source}")
+    reader = Reader(task, "sm_90")
+    try:
+        found = reader.read([bomb, good])
+    finally:
+        reader.close()
+    assert found[0] is None
+    assert found[1] is not None and found[1].name
 
 
 LOOP = """
