@@ -13,9 +13,11 @@ one after another add up to about sqrt(n) (Higham, Accuracy and Stability of Num
 PyTorch sums in pairs; and a kernel may lose twice what PyTorch loses in the same precision. The factors are this
 project's choice. Integers must be equal. A task may state its own tolerance.
 
-For inputs beside the task's own (`backends.run.regimes`) 8 s are added, where s is what it does to the outputs that
-each input is off by one rounding of the sums' format: of a kernel that is right for inputs so near by, nothing more
-can be asked. Where the reference is not finite there, leaves the output's format or loses more than 1/128 itself,
+For inputs beside the task's own (`backends.run.regimes`) the larger of 8 s and 2 sqrt(n) p is added. s is what it does
+to the outputs that each input is off by one rounding of the sums' format, up or down at random: of a kernel that is
+right for inputs so near by, nothing more can be asked. p is the same with all positive inputs rounded up: in a sum of
+sorted numbers, partial sums are as large as that of the positive ones, and each addition rounds such a number, however
+small the result. Where the reference is not finite there, leaves the output's format or loses more than 1/128 itself,
 there is nothing to compare with.
 """
 
@@ -69,17 +71,21 @@ def expected_elsewhere(task: Task, sizes: Sizes, inputs: Mapping[str, torch.Tens
     try:
         exact = _outputs(task, sizes, {name: _widened(x, torch.float64) for name, x in inputs.items()})
         near = _outputs(task, sizes, {name: _rounded_off(x) for name, x in inputs.items()})
+        above = _outputs(task, sizes, {name: _rounded_up(x) for name, x in inputs.items()})
     except UserError:
         return None
     working, terms = _working(task, sizes, inputs), _terms(task, sizes)
     found = {}
     for a in task.outputs:
-        values = (exact[a.name], near[a.name], working.get(a.name, exact[a.name]))
+        values = (exact[a.name], near[a.name], above[a.name], working.get(a.name, exact[a.name]))
         own = _own_error(exact[a.name], working.get(a.name))
         if own > _UNSOUND or not all(_fits(value, DTYPES[a.dtype]) for value in values):
             return None
         derived = _derived_tolerance(DTYPES[a.dtype], terms, own)
-        derived += _INPUT_ROUNDINGS * _own_error(exact[a.name], near[a.name])
+        derived += max(
+            _INPUT_ROUNDINGS * _own_error(exact[a.name], near[a.name]),
+            _LONG_SUM_ROUNDINGS * math.sqrt(terms) * _own_error(exact[a.name], above[a.name]),
+        )
         found[a.name] = Expected(exact[a.name], max(derived, task.tolerance or 0.0))
     return found
 
@@ -175,11 +181,19 @@ def _fits(value: torch.Tensor, dtype: torch.dtype) -> bool:
 
 def _rounded_off(tensor: torch.Tensor) -> torch.Tensor:
     """In fp64, each element off by one rounding up or down of the format that sums are in; integers as they are."""
+    return _off_by(tensor, torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+
+
+def _rounded_up(tensor: torch.Tensor) -> torch.Tensor:
+    """In fp64, each positive element off by one rounding up of that format, the others as they are."""
+    return _off_by(tensor, tensor > 0)
+
+
+def _off_by(tensor: torch.Tensor, roundings: torch.Tensor) -> torch.Tensor:
     if not tensor.dtype.is_floating_point:
         return tensor.clone()
     sums = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-    signs = torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return tensor.to(torch.float64) * (1 + _roundoff(sums) * signs)
+    return tensor.to(torch.float64) * (1 + _roundoff(sums) * roundings.to(torch.float64))
 
 
 # The reference.

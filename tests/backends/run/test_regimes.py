@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backends.run.inputs import DTYPES
-from backends.run.oracle import expected_elsewhere, expected_outputs
+from backends.run.oracle import compare, expected_elsewhere, expected_outputs
 from backends.run.regimes import draw_regime
 from ir.diagnostics import UserError
 from ir.task import REGIMES, Task, load_task, task_files
@@ -52,6 +52,20 @@ def test_more_is_allowed_where_a_rounding_of_the_input_does_more() -> None:
     own = expected_outputs(SOFTMAX, SIZES, draw_regime(SOFTMAX, SIZES, 0, "sorted"))["y"]
     moved = expected_elsewhere(SOFTMAX, SIZES, draw_regime(SOFTMAX, SIZES, 0, "high"))
     assert moved is not None and own.tolerance < moved["y"].tolerance < 1e-3
+
+
+@pytest.mark.parametrize("columns", [31, 1024, 8192])
+def test_sums_one_after_another_are_right_however_much_of_them_cancels(columns: int) -> None:
+    task = load_task(KERNELS / "layer_norm_cuda" / "naive.toml")
+    for seed in range(10):
+        x = draw_regime(task, {"ROWS": 1, "COLS": columns}, seed, "sorted")
+        expected = expected_elsewhere(task, {"ROWS": 1, "COLS": columns}, x)
+        assert expected is not None
+        total = x["x"][0].numpy().cumsum(dtype="float32")[-1:]
+        assert compare("mean", torch.from_numpy(total / columns), expected["mean"]).wrong == 0
+        # As far off as if every number had first been rounded to half precision.
+        half = expected["mean"].value + x["x"].abs().mean() * 2**-12
+        assert compare("mean", half.float(), expected["mean"]).wrong == 1
 
 
 @pytest.mark.parametrize(
