@@ -93,11 +93,16 @@ class Releases:
         self, places: Places, instance: Array, lane: Array, cells: Array, order: Order, reads: bool, writes: bool,
         now: int,
     ) -> None:  # fmt: skip
-        """Strong accesses of lanes of warps (n,) at units (n,): acquires first, then releases."""
-        if reads:
-            self._acquire(places, instance, lane, cells, order)
-        if writes and (order.releases or self._fenced):
-            self._release(places, instance, lane, cells, order, reads, now)
+        """Strong accesses of lanes of warps (n,) at units (n,): each acquires first, then releases.
+
+        Warps that update a unit take turns, and each finds what those before it have handed on.
+        """
+        hands_on = writes and bool(order.releases or self._fenced)
+        for turn in _turns(instance, cells) if reads and hands_on else [slice(None)]:
+            if reads:
+                self._acquire(places, instance[turn], lane[turn], cells[turn], order)
+            if hands_on:
+                self._release(places, instance[turn], lane[turn], cells[turn], order, reads, now)
 
     def _acquire(self, places: Places, instance: Array, lane: Array, cells: Array, order: Order) -> None:
         found = places.of_cell[cells]
@@ -166,6 +171,22 @@ class Releases:
         for other, its_scope in fences[1:]:
             row, scope = joined(row, other), max(scope, its_scope)
         return row, min(scope, order.scope)
+
+
+def _turns(instance: Array, cells: Array) -> list[Array]:
+    """Where those stand who are the first warps at their units, then the second ones...
+
+    >>> [turn.tolist() for turn in _turns(np.array([4, 4, 9, 9]), np.array([0, 1, 1, 2]))]
+    [[0, 1, 3], [2]]
+    """
+    pairs, first, which = np.unique(np.stack((cells, instance), axis=1), axis=0, return_index=True, return_inverse=True)
+    order = np.lexsort((first, pairs[:, 0]))
+    ordered = pairs[order, 0]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.empty(len(pairs), np.int64)
+    rank[order] = np.arange(len(pairs)) - np.repeat(starts, np.diff(np.r_[starts, len(pairs)]))
+    turn = rank[which.reshape(-1)]
+    return np.split(np.argsort(turn, kind="stable"), np.cumsum(np.bincount(turn))[:-1])
 
 
 def _by_lanes(first: Array, second: Array, lane: Array) -> Iterator[tuple[int, int, int]]:

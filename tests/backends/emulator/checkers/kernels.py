@@ -223,6 +223,28 @@ DONE:
         ctas=2,
     ),
     Example(
+        "the last of four CTAs takes what the others have left",
+        """
+mul.wide.u32 %d2, %r4, 4;
+add.s64 %d2, %d1, %d2;
+st.global.u32 [%d2], %r4;
+membar.gl;
+atom.global.add.u32 %r5, [%d0], 1;
+fence.acq_rel.gpu;
+setp.ne.u32 %p1, %r5, 4;
+@%p1 ret;
+ld.global.u32 %r6, [%d1];
+ld.global.v2.u32 {%r7, %r8}, [%d1+8];
+""",
+        (
+            ("membar.gl;", "", "read-after-write"),
+            ("fence.acq_rel.gpu;", "", "read-after-write"),
+            ("st.global.u32 [%d2], %r4;\nmembar.gl;", "membar.gl;\nst.global.u32 [%d2], %r4;", "read-after-write"),
+        ),
+        threads=1,
+        ctas=4,
+    ),
+    Example(
         "a place of its own for each CTA",
         """
 mul.lo.s32 %r5, %r4, 256;
