@@ -218,9 +218,11 @@ class _Run:
         baseline, metrics = self._baseline()
         judge = Judge(self.evaluator, self._guarded(metrics), settings.seed, self.store, "search")
         ground = self.ground
-        watch(ground.proposer, self.watcher.stage)
+        watch(ground.proposer, self.watcher.stage, self.watcher.warning)
         offer = offer_of(self.store.facts().get("memory", []))
-        space = RecordedSpace(ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline, offer)
+        space = RecordedSpace(
+            ground.task, ground.proposer, ground.machine, settings.seed, self.store, baseline, offer, settings.budget
+        )
         strategy = make_strategy(settings.strategy, baseline, space, settings.seed)
 
         def step(told: Told) -> None:

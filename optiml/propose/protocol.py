@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from ir.diagnostics import UserError
 from optiml.candidate import Candidate, settings
 from optiml.edit import Edit
 from optiml.propose.exchange import Log, Loose
@@ -133,6 +134,10 @@ class Context:
         return self.candidate.language
 
 
+class SilentError(UserError):
+    """A proposer has no answer that it could give at another time: a model is away, or out of capacity."""
+
+
 class Proposer(Protocol):
     """Proposes edits of a candidate; deterministic for a state of `random`."""
 
@@ -141,7 +146,7 @@ class Proposer(Protocol):
         """Short, and the `proposer` of its edits."""
 
     def propose(self, context: Context, random: Generator) -> Sequence[Edit]:
-        """Edits, the most promising first; empty where it has nothing to say."""
+        """Edits, the most promising first; empty where it has nothing to say. Raises SilentError."""
 
 
 def renews(proposer: Proposer) -> bool:
@@ -164,8 +169,8 @@ class Learner(Proposer, Protocol):
     def learn(self, edit: Edit, gain: float) -> None:
         """`gain`: the reward of the edit's result less that of the candidate."""
 
-    def charge(self, proposer: str, cost: float) -> None:
-        """What a call cost in USD that was made for the proposer of this name."""
+    def charge(self, proposer: str, cost: float, helped: bool = True) -> None:
+        """What the calls of this proposer for a question cost in USD, and whether edits came of them."""
 
 
 class Rule(Protocol):

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ir.diagnostics import UserError, fail
+from ir.diagnostics import Diagnostic, UserError, fail
 from optiml.propose.bandit import Bandit
 from optiml.propose.llm.options import ModelOptions
 from optiml.propose.protocol import Proposer
@@ -75,11 +75,10 @@ def make_ready(proposer: Proposer) -> None:
         check()
 
 
-def watch(proposer: Proposer, progress: Callable[[str], None]) -> None:
-    """Have every call of a model told before it is made."""
-    for member in _members(proposer):
-        listen: Callable[[Callable[[str], None]], None] = getattr(member, "watch", lambda _progress: None)
-        listen(progress)
+def watch(proposer: Proposer, progress: Callable[[str], None], warn: Callable[[Diagnostic], None]) -> None:
+    """Have every call of a model told before it is made, and warned of what a mixture does without."""
+    listen: Callable[..., None] = getattr(proposer, "watch", lambda _progress, _warn: None)
+    listen(progress, warn)
 
 
 def _members(proposer: Proposer) -> Sequence[Any]:

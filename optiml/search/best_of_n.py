@@ -24,17 +24,30 @@ class BestOfN:
         self._random = np.random.default_rng(seed)
         self._walkers: list[Scored] = []
         self._edits: dict[str, Sequence[Edit]] = {}
+        self._taken = set[str]()
+        self._told = set[str]()
 
     def ask(self) -> Step | None:
         """Go on with a walk whose last step passed, or begin one."""
         for _ in range(_MOST_EMPTY):
             at = self._walkers.pop(0) if self._walkers else self._root
-            if at.key not in self._edits:
-                self._edits[at.key] = self._space.edits(at)
-            edits = self._edits[at.key]
+            edits = self._said(at)
             if edits:
-                return Step(at, edits[int(self._random.integers(len(edits)))])
+                edit = edits[int(self._random.integers(len(edits)))]
+                self._taken.add(edit.result.key)
+                return Step(at, edit)
         return None
+
+    def _said(self, at: Scored) -> Sequence[Edit]:
+        """All edits of a program so far, further ones among them once walks have taken each of those before."""
+        known = self._edits.get(at.key)
+        known = self._space.edits(at) if known is None else known
+        if at.key not in self._told and all(e.result.key in self._taken for e in known):
+            further = self._space.more(at)
+            self._told |= set() if further else {at.key}
+            known = (*known, *further)
+        self._edits[at.key] = known
+        return known
 
     def tell(self, step: Step, result: Scored) -> None:  # noqa: ARG002 - the result knows its path
         """A walk ends at a failure and at its depth."""

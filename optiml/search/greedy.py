@@ -22,10 +22,11 @@ class Greedy:
         if not left:
             return None
         self._under_way += 1
-        return Step(self._best, self._untried.take(self._best))
+        return self._untried.take(self._best)
 
-    def tell(self, step: Step, result: Scored) -> None:  # noqa: ARG002 - only the better one counts
+    def tell(self, step: Step, result: Scored) -> None:
         """Move to what is better."""
+        self._untried.told(step)
         self._under_way -= 1
         if result.verdict.is_ok and result.reward > self._best.reward:
             self._best = result

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from optiml.edit import Edit
-from optiml.search.protocol import Renewing, Scored, Space, Step
+from optiml.search.protocol import Scored, Space, Step
 from optiml.search.tree import Edge, Node, Path, Tree, back_up, fly
 from optiml.verdict import DECEITS
 
@@ -114,9 +114,8 @@ class Mcts:
         assert node.scored is not None, "a node is expanded after it was evaluated"
         if node.edits is None:
             node.edits = self._weighed(self._space.edits(node.scored))
-            node.is_told = not isinstance(self._space, Renewing)
-        elif not (node.edits or node.is_told or node.in_flight):
-            node.edits = self._weighed(self._space.more(node.scored)) if isinstance(self._space, Renewing) else deque()
+        if not (node.edits or node.is_told or node.in_flight):
+            node.edits = self._weighed(self._space.more(node.scored))
             node.is_told = not node.edits
         return node.edits
 

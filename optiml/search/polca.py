@@ -54,19 +54,19 @@ class Polca:
         self._asked = 0
 
     def ask(self) -> Step | None:
-        """The most promising kind of edit of the program of the highest priority."""
-        left = [e for e in self._queue if self._untried.at(e.scored)]
-        if not left:
-            return None
-        self._asked += 1
-        entry = max(left, key=self._priority)
-        entry.tries += 1
-        edits = self._untried.at(entry.scored)
-        worth = [self._worth(e, place) for place, e in enumerate(edits)]
-        return Step(entry.scored, self._untried.take(entry.scored, int(np.argmax(worth))))
+        """The most promising kind of edit of the program of the highest priority that has one."""
+        for entry in sorted(self._queue, key=self._priority, reverse=True):
+            edits = self._untried.renewed(entry.scored)
+            if edits:
+                self._asked += 1
+                entry.tries += 1
+                worth = [self._worth(e, place) for place, e in enumerate(edits)]
+                return self._untried.take(entry.scored, int(np.argmax(worth)))
+        return None
 
     def tell(self, step: Step, result: Scored) -> None:
         """Learn what the kind of edit was worth, and let the program in if it is no near copy of a better one."""
+        self._untried.told(step)
         self._gains.setdefault(kind_of(step.edit), []).append(result.reward - step.parent.reward)
         if result.verdict.is_ok:
             self._admit(_Entry(result, embedding(result.candidate)))
@@ -81,7 +81,7 @@ class Polca:
             self._queue = [e for e in self._queue if all(e is not n for n in near)] + [new]
 
     def _priority(self, entry: _Entry) -> float:
-        return entry.scored.reward + EXPLORATION * sqrt(log(1 + self._asked) / (1 + entry.tries))
+        return entry.scored.reward + EXPLORATION * sqrt(log(2 + self._asked) / (1 + entry.tries))
 
     def _worth(self, edit: Edit, place: int) -> float:
         gains = self._gains.get(kind_of(edit), [])

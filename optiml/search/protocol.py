@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from optiml.candidate import Candidate
 from optiml.edit import Edit
@@ -50,13 +50,8 @@ class Space(Protocol):
     def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
         """Edits of a candidate, the most promising first. `failed`: tags of edits of it that came to nothing."""
 
-
-@runtime_checkable
-class Renewing(Space, Protocol):
-    """A space that may have further edits of a candidate once those before were tried."""
-
     def more(self, at: Scored) -> Sequence[Edit]:
-        """Edits that were not among those before; empty from then on where there are none."""
+        """Edits that were not among those before, once those were tried; empty from then on where there are none."""
 
 
 class Source(Protocol):

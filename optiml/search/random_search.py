@@ -19,17 +19,19 @@ class RandomSearch:
         self._open = [root]
 
     def ask(self) -> Step | None:
-        """A program is drawn first, then one of its edits."""
-        while self._open:
-            place = int(self._random.integers(len(self._open)))
-            scored = self._open[place]
-            count = len(self._untried.at(scored))
+        """A program is drawn first, then one of its edits; one whose edits are all under way is not drawn."""
+        left = list(self._open)
+        while left:
+            scored = left.pop(int(self._random.integers(len(left))))
+            count = len(self._untried.renewed(scored))
             if count:
-                return Step(scored, self._untried.take(scored, int(self._random.integers(count))))
-            del self._open[place]
+                return self._untried.take(scored, int(self._random.integers(count)))
+            if self._untried.is_over(scored):
+                self._open = [s for s in self._open if s is not scored]
         return None
 
-    def tell(self, step: Step, result: Scored) -> None:  # noqa: ARG002 - what passed is what counts
+    def tell(self, step: Step, result: Scored) -> None:
         """A program that passed is one to go on from."""
+        self._untried.told(step)
         if result.verdict.is_ok:
             self._open.append(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from optiml.memory.features import features
 from optiml.memory.offer import NOTHING, Offer
 from optiml.propose.exchange import Exchange
 from optiml.propose.protocol import Context, Learner, Proposer, Repairer, renews
+from optiml.search.budget import Budget
 from optiml.search.history import History
 from optiml.search.protocol import Scored, Step
 from optiml.store.store import Store
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ir.task import Task
 
 Answer = Callable[["Kept", "Generator"], Sequence[Edit]]
+# Answers without a new edit in a row after which nothing more is asked about a program.
+_MOST_EMPTY = 2
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ class RecordedSpace:
 
     def __init__(
         self, task: Task, proposer: Proposer, machine: Machine, seed: int, store: Store, root: Scored,
-        offer: Offer = NOTHING,
+        offer: Offer = NOTHING, budget: Budget | None = None,
     ) -> None:  # fmt: skip
         self._task, self._proposer, self._machine, self._seed, self._offer = task, proposer, machine, seed, offer
-        self._store = store
+        self._store, self._budget = store, budget or Budget()
         self._questions = 0
         self._cost = 0.0
         self._history = History(root)
@@ -65,8 +68,14 @@ class RecordedSpace:
         """What the answers so far cost in USD, those of before an interruption too; unknown costs count nothing."""
         return self._cost
 
+    @property
+    def _is_broke(self) -> bool:
+        return bool(self._budget.spent(0, 0.0, self._cost))
+
     def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
-        """The proposer's edits of a candidate; asked again, those that it did not have before."""
+        """The proposer's edits of a candidate; asked again, those that it did not have before. None for no money."""
+        if self._is_broke:
+            return ()
         said = self._said[at.key]
         offered = {edit.result.key for edits in said for edit in edits}
         answer = self._answer(
@@ -76,9 +85,15 @@ class RecordedSpace:
         return said[-1]
 
     def more(self, at: Scored) -> Sequence[Edit]:
-        """Further edits of a candidate, as long as the proposer had new ones the last time, and may have others."""
+        """Further edits of a candidate from a proposer that may have some, until two answers in a row have none."""
+        if not renews(self._proposer):
+            return ()
         said = self._said[at.key]
-        return self.edits(at) if renews(self._proposer) and said and said[-1] else ()
+        while len(said) < _MOST_EMPTY or any(said[-_MOST_EMPTY:]):
+            found = self.edits(at)
+            if found or self._is_broke:
+                return found
+        return ()
 
     def repair(self, step: Step, result: Scored) -> Edit | None:
         """Another edit in place of one that failed; None where the proposer has none, or the failure was deceit.
@@ -112,15 +127,18 @@ class RecordedSpace:
             edits = tuple(ask(Kept(self._store, number), np.random.default_rng([self._seed, number])))
             self._store.keep_proposal(number, key, edits)
             known = key, edits
-        self._charge(number)
+        self._charge(number, {edit.proposer for edit in known[1]})
         return self._same(key, *known)
 
-    def _charge(self, number: int) -> None:
+    def _charge(self, number: int, helpful: Set[str]) -> None:
+        """Count what the calls for a question cost. `helpful`: those of whom an edit came."""
+        costs: dict[str, float] = defaultdict(float)
         for exchange in self._store.exchanges(number):
-            cost = exchange.usage.cost or 0.0
-            self._cost += cost
-            if isinstance(self._proposer, Learner):
-                self._proposer.charge(exchange.proposer, cost)
+            costs[exchange.proposer] += exchange.usage.cost or 0.0
+        self._cost += sum(costs.values())
+        if isinstance(self._proposer, Learner):
+            for name, cost in costs.items():
+                self._proposer.charge(name, cost, name in helpful)
 
     def _same(self, asked: str, key: str, edits: Sequence[Edit]) -> Sequence[Edit]:
         """What was said before, if it was about the same candidate."""

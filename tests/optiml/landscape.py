@@ -72,6 +72,10 @@ class Steps:
         self.asked += 1
         return tuple(self._edits(point_of(at.candidate)))
 
+    def more(self, at: Scored) -> Sequence[Edit]:
+        """It says all at once."""
+        return ()
+
     def _edits(self, point: tuple[int, ...]) -> Iterator[Edit]:
         for axis in range(len(point)):
             for change in (1, -1, 2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ir.diagnostics import Diagnostic
 from optiml.edit import Edit
 from optiml.propose.exchange import Message
 from optiml.propose.llm.diagnosis import Diagnosis, read_diagnosis
@@ -31,8 +32,8 @@ class LlmProposer:
         self._provider, self._options = provider, options
         self._caller = Caller(provider)
 
-    def watch(self, progress: Callable[[str], None]) -> None:
-        """Have each call told before it is made."""
+    def watch(self, progress: Callable[[str], None], warn: Callable[[Diagnostic], None]) -> None:  # noqa: ARG002
+        """Have each call told before it is made; alone it has nothing to go on without."""
         self._caller.progress = progress
 
     def ready(self) -> None:

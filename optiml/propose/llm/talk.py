@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ir.diagnostics import Diagnostic, ExitCode, UserError, fail
+from ir.diagnostics import Diagnostic, ExitCode, fail
 from optiml.propose.exchange import Exchange, Log, Message
 from optiml.propose.llm.prompt import correction
 from optiml.propose.llm.provider import NO_REPLY, End, Provider, Reply, Request
 from optiml.propose.llm.reading import Fault, Rejected
 from optiml.propose.llm.secrets import redacted
+from optiml.propose.protocol import SilentError
 
 T = TypeVar("T")
 # How often a call is made whose reply is broken; what is unreachable was tried again by the provider itself.
@@ -27,7 +28,7 @@ class Caller:
     progress: Callable[[str], None] = lambda _line: None
 
     def reply(self, request: Request) -> Reply:
-        """A reply without keys. Raises UserError `model-unreachable` where there is none: the run can go on there."""
+        """A reply without keys. Raises SilentError `model-unreachable` where there is none: the run can go on there."""
         self.progress(f"asking {self.provider.name} ({request.label})")
         reply = self.provider.ask(request)
         for _ in range(_TRIES - 1):
@@ -38,7 +39,7 @@ class Caller:
         if reply.end in NO_REPLY:
             told = f"{self.provider.name} does not answer: {reply.end}: {detail}"
             found = Diagnostic("model-unreachable", told, remedy="the run is kept; go on with `optiml resume`")
-            raise UserError(found, exit_code=ExitCode.MISSING)
+            raise SilentError(found, exit_code=ExitCode.MISSING)
         # Half of a character pair can neither be sent nor written down.
         text = redacted(reply.text).encode(errors="replace").decode()
         return replace(reply, text=text, detail=detail)

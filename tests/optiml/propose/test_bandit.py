@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from ir.diagnostics import Diagnostic
 from optiml.candidate import Candidate
 from optiml.edit import Edit
 from optiml.propose.bandit import Bandit
-from optiml.propose.protocol import Context, Learner, Repairer
+from optiml.propose.protocol import Context, Learner, Repairer, SilentError
 from optiml.search.budget import Budget
 from optiml.verdict import Status, Verdict, failed
 from tests.optiml.propose.llm.situations import context
@@ -154,3 +155,54 @@ def test_a_repair_goes_to_whose_edit_it_is() -> None:
     assert [e.tag for e in chosen.repair(ASKED, edit("b", 1), wrong)] == ["b:99"]
     assert (a.mended, b.mended) == ([], ["b:1"])
     assert chosen.repair(ASKED, edit("plain", 0), wrong) == () == chosen.repair(ASKED, edit("stranger", 0), wrong)
+
+
+@dataclass
+class Away(Member):
+    """Does not answer the questions of these numbers."""
+
+    silent: range = range(0)
+
+    def propose(self, given: Context, random: np.random.Generator) -> Sequence[Edit]:
+        found = super().propose(given, random)
+        if self.asked - 1 in self.silent:
+            raise SilentError(Diagnostic("model-unreachable", f"{self.name} does not answer"))
+        return found
+
+    def repair(self, given: Context, failed: Edit, verdict: Verdict) -> Sequence[Edit]:
+        raise SilentError(Diagnostic("model-unreachable", f"{self.name} does not answer"))
+
+
+def test_who_is_silent_is_set_aside_with_a_message_and_asked_again_later() -> None:
+    away, warnings = Away("away", silent=range(2)), list[str]()
+    chosen = bandit(Member("here"), away)
+    chosen.watch(lambda _line: None, lambda problem: warnings.append(problem.render("warning")))
+    heard = [any(t.startswith("away") for t in asked(chosen, seed)) for seed in range(10)]
+    assert heard == [False] * 8 + [True] * 2, "2 questions after the first silence, 4 after the second"
+    assert away.asked == 4
+    assert all("away does not answer" in w and "the others go on" in w for w in warnings) and len(warnings) == 2
+
+
+def test_the_longer_the_silence_the_rarer_the_question() -> None:
+    away = Away("away", silent=range(1000))
+    chosen = bandit(Member("here"), away)
+    assert all(asked(chosen, seed) for seed in range(200)) and away.asked < 12
+
+
+def test_a_mixture_in_which_nobody_answers_stops() -> None:
+    one, two = Away("one", silent=range(1000)), Away("two", silent=range(1000))
+    with pytest.raises(SilentError):
+        asked(bandit(one, two, paid=["one", "two"]))
+
+
+def test_a_repair_that_nobody_answers_is_none() -> None:
+    chosen = bandit(Member("here"), Away("away"))
+    assert chosen.repair(ASKED, edit("away", 1), failed(Status.CRASH, "compile", "")) == ()
+
+
+def test_an_answer_without_an_edit_is_worth_nothing() -> None:
+    chosen = bandit(Member("free"), Member("paid"), paid=["paid"])
+    for number in range(30):
+        chosen.learn(edit("free", number), 0.3)
+        chosen.charge("paid", 0.0, helped=False)
+    assert firsts(chosen).count("free") > 190

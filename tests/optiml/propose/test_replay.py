@@ -77,7 +77,7 @@ def search(
 ) -> Searched:  # fmt: skip
     with Store.open(path) if path.exists() else Store.create(path, {}) as store:
         judge = Judge(evaluator or Formula(), BASE_JOB, 0, store, "search")
-        space = RecordedSpace(TASK, proposer, MACHINE, 0, store, ROOT)
+        space = RecordedSpace(TASK, proposer, MACHINE, 0, store, ROOT, budget=budget)
         assert ROOT.verdict.metrics is not None
         chosen = make_strategy(strategy, ROOT, space, 0)
         return Driver(chosen, judge, ROOT.verdict.metrics, budget, store, 3, space).run()

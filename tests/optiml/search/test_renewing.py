@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from optiml.edit import Edit
-from optiml.search.protocol import Renewing, Scored
-from tests.optiml.landscape import Formula, Steps, baseline, best_time, search
+from optiml.search.protocol import Scored
+from optiml.search.strategies import STRATEGIES
+from tests.optiml.landscape import Formula, Steps, baseline, best_time, passed, program, search
 
 
 @dataclass
@@ -31,17 +33,33 @@ class Drops:
         return self.edits(at)
 
 
-def test_it_is_known_by_its_method() -> None:
-    assert isinstance(Drops(), Renewing) and not isinstance(Steps(), Renewing)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_budget_is_spent_on_one_who_always_has_something_else(strategy: str, width: int, tmp_path: Path) -> None:
+    """N evaluations are N programs, whether what is new is better or not."""
+    for judge in (lambda _point: passed(19.0), lambda point: passed(100.0 / (1 + point[0]))):
+        numbers = count(1)
+
+        class Endless:
+            def edits(self, at: Scored, failed: Sequence[str] = ()) -> Sequence[Edit]:
+                new = next(numbers)  # noqa: B023
+                return (Edit(f"idea:{new}", "dram", "", program(new, 0), "model"),)
+
+            more = edits
+
+        evaluator = Formula(judge)
+        path = tmp_path / f"{judge((1, 0)).time_us}"
+        found = search(path, strategy, seed=0, budget=24, width=width, evaluator=evaluator, space=Endless())
+        assert found.ended == "evaluations" and len({c.key for c in evaluator.asked}) == 24
 
 
-@pytest.mark.parametrize("strategy", ["mcts", "greedy"])
+@pytest.mark.parametrize("strategy", ["mcts", "greedy", "beam", "polca"])
 @pytest.mark.parametrize("width", [1, 4])
 def test_the_search_goes_on_where_a_first_answer_would_have_ended_it(strategy: str, width: int, tmp_path: Path) -> None:
     assert best_time(search(tmp_path / "r", strategy, seed=0, budget=60, width=width, space=Drops())) == 1.0
 
 
-@pytest.mark.parametrize("strategy", ["mcts", "greedy"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_has_been_exhausted_is_not_asked_again(strategy: str, tmp_path: Path) -> None:
     space = Drops(2)
     found = search(tmp_path / "r", strategy, seed=0, budget=2000, space=space)

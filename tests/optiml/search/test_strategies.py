@@ -67,6 +67,8 @@ def test_a_space_without_edits_is_exhausted_at_once(strategy: str, path: Path) -
         def edits(self, *_at: object) -> tuple[()]:
             return ()
 
+        more = edits
+
     searched = search(path, strategy, seed=0, space=Nothing())
     assert (searched.told, searched.ended) == ((), "exhausted")
 

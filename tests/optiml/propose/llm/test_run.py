@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from ir.diagnostics import UserError
-from optiml.api import Result, Settings, optimize, resume
+from ir.diagnostics import Diagnostic, UserError
+from optiml.api import Result, Settings, Watcher, optimize, resume
 from optiml.evaluate.job import Job
 from optiml.propose.llm.options import ModelOptions
 from optiml.search.budget import Budget
+from optiml.search.strategies import STRATEGIES
 from optiml.store.store import Store
 from optiml.verdict import Metrics, SizeTime, Status, Verdict, failed
 from tests.optiml.propose.llm.server import Handler, Says, Server, serving, status
@@ -106,6 +108,40 @@ def test_a_limit_of_cost_ends_it(tmp_path: Path) -> None:
     assert result.searched.ended == "cost" and len(server.asked) == 3
     with Store.open(tmp_path / "r") as store:
         assert sum(e.usage.cost or 0.0 for e in store.exchanges()) == pytest.approx(0.014)
+
+
+@pytest.mark.parametrize("calls", [0, 3, 5])
+def test_a_mixture_goes_on_without_a_model_that_went_away(calls: int, tmp_path: Path) -> None:
+    warnings: list[Diagnostic] = []
+    with serving() as server:
+        server.otherwise = model = Model(calls)
+        mixed = replace(settings(server), proposer="rules+llm:openai:tiny", strategy="mcts")
+        result = optimize(mixed, tmp_path / "r", Watcher(warning=warnings.append), evaluator=ByStripe())
+    assert result.searched.ended in ("evaluations", "exhausted") and model.said == calls
+    assert warnings and {w.rule for w in warnings} == {"model-unreachable"}
+    assert any(t.step.edit.proposer == "rules" for t in result.searched.told)
+
+
+SCRIPT = """
+import json, pathlib, sys
+sys.stdin.read()
+counter = pathlib.Path(sys.argv[1])
+number = int(counter.read_text()) + 1 if counter.exists() else 1
+counter.write_text(str(number))
+print(f'```json\\n{json.dumps({"tag": f"try:{number}", "why": "x", "set": {"launch.smem_bytes": 16 * number}})}\\n```')
+"""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_command_that_says_something_else_each_time_spends_the_budget(strategy: str, tmp_path: Path) -> None:
+    (tmp_path / "agent.py").write_text(SCRIPT)
+    command = f"cmd:{sys.executable} {tmp_path / 'agent.py'} {tmp_path / 'count'}"
+    models = ModelOptions(edits=1, diagnose=False)
+    whole = Settings(str(TASK), proposer=command, strategy=strategy, budget=Budget(20), models=models)
+    evaluator = ByStripe()
+    result = optimize(whole, tmp_path / "r", evaluator=evaluator)
+    assert result.searched.ended == "evaluations"
+    assert len({t.result.key for t in result.searched.told}) == 20
 
 
 @pytest.mark.parametrize("calls", range(10))
