@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def test_a_search_among_bombs_ends_with_an_honest_winner(
     found = {t.step.edit.tag: t.result.verdict for t in searched.told}
     for name, verdict in found.items():
         assert str(verdict.status) in known[name].status, (name, verdict.evidence)
+        assert re.search(known[name].says, verdict.evidence), (name, verdict.evidence)
     assert set(found) == set(names), "each of them was judged"
     honest = {name for name in names if known[name].status == ("ok",)}
     assert {name for name, verdict in found.items() if verdict.status is Status.OK} == honest
