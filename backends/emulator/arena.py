@@ -19,7 +19,8 @@ RESERVATIONS_BYTES = (1 << 37, 1 << 34, 1 << 31)
 # Python names it from 3.13 on; the value is that of Linux.
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 GUARD_BYTES = 4096
-ALIGNMENT_BYTES = 512
+# As those of cudaMalloc: large buffers begin at a page of 2 MiB, which says in what banks and sets their lines lie.
+ALIGNMENT_BYTES, PAGE_BYTES, LARGE_BYTES = 512, 1 << 21, 1 << 20
 # Memory starts as this byte: a NaN in every floating-point format, so that what was never written is seen in a result.
 POISON = 0xFF
 UNIT_TYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
@@ -68,7 +69,8 @@ class Arena:
             raise MemoryError(
                 f"{nbytes} bytes wanted, {self.capacity_bytes - self.used_bytes} of {self.capacity_bytes} free"
             )
-        start = -(-self._next // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+        alignment_bytes = ALIGNMENT_BYTES if nbytes < LARGE_BYTES else PAGE_BYTES
+        start = -(-self._next // alignment_bytes) * alignment_bytes
         if start + nbytes + GUARD_BYTES > len(self._map):
             raise MemoryError(f"{nbytes} bytes wanted, the device's {len(self._map)} bytes of addresses are used up")
         self._next = start + nbytes + GUARD_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,8 @@ MEASURED_CLASSES = 6
 _MEMBERS = 4
 _KEPT_MEMBERS = 256
 _COLUMNS = (
-    "requests", "sectors", "lines", "global_wavefronts", "shared_requests", "shared_wavefronts", "bytes", "copies",
+    "requests", "sectors", "lines", "tag_passes", "global_wavefronts", "shared_requests", "shared_wavefronts", "bytes",
+    "copies",
 )  # fmt: skip
 
 
@@ -172,7 +174,8 @@ class _Counting:
     def _each(self, found: Found, labels: Sequence[int]) -> dict[str, Column]:
         """Columns for one execution of each instruction by a warp of these classes."""
         launch, program = self.launch, self.launch.loaded.program
-        lines = Lines(len(program.instructions))
+        tag_banks = 1 << round(math.log2(self.machine.rates["l1_tags_per_cycle"]))
+        lines = Lines(len(program.instructions), tag_banks)
         watched = Watched([i.parts for i in program.instructions], lines)
         chosen = self._members(found, labels)
         most = np.max([found.labels.examples[k].max(axis=(0, 1)) for k in labels], axis=0)
@@ -184,6 +187,7 @@ class _Counting:
             "requests": columns["global_requests"] + columns["local_requests"],
             "sectors": columns["global_sectors"] + columns["local_sectors"] + lines.copied,
             "lines": lines.lines,
+            "tag_passes": lines.tag_passes,
             "global_wavefronts": columns["global_wavefronts"],
             "shared_requests": columns["shared_requests"],
             "shared_wavefronts": columns["shared_wavefronts"],

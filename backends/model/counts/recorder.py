@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backends.emulator.counters.watch import Watch, Watched
 from backends.emulator.fronts import Front
+from backends.model.counts.tags import tag_passes
 
 if TYPE_CHECKING:
     from backends.emulator.batch import Batch
@@ -22,10 +23,15 @@ _LINE_SHIFT = 2
 
 
 class Lines:
-    """Takes the place of the stream through the caches: counts lines by request, `columns["lines"]` (instructions,)."""
+    """Takes the place of the stream through the caches: counts lines by request, and their passes through the tags.
 
-    def __init__(self, instructions: int) -> None:
+    Columns of shape (instructions,); tag_banks: lines that the L1 looks up in a pass, at most.
+    """
+
+    def __init__(self, instructions: int, tag_banks: int) -> None:
+        self.tag_banks = tag_banks
         self.lines = np.zeros(instructions)
+        self.tag_passes = np.zeros(instructions)
         self.copied = np.zeros(instructions)
 
     def add(self, site: int, step: int, space: str, kind: str, sectors: Array, ctas: Array, requests: Array) -> None:
@@ -34,8 +40,9 @@ class Lines:
         if not len(sectors):
             return
         lines = sectors >> _LINE_SHIFT
-        is_new = (lines[1:] != lines[:-1]) | (requests[1:] != requests[:-1])
-        self.lines[site] += 1 + np.count_nonzero(is_new)
+        is_new = np.r_[True, (lines[1:] != lines[:-1]) | (requests[1:] != requests[:-1])]
+        self.lines[site] += np.count_nonzero(is_new)
+        self.tag_passes[site] += tag_passes(lines[is_new], requests[is_new], self.tag_banks)
         if space == "tma":
             self.copied[site] += len(sectors)
 

@@ -38,18 +38,19 @@ class MemoryCounts:
     """Accesses of the whole grid by PTX instruction, each column of shape (instructions,).
 
     executions: by warps. requests: of them, those in which a lane took part. sectors: of 32 bytes, global and local
-    memory and bulk copies. lines: the same sectors by request and 128-byte line, the passes of a request through the
-    tags of the L1. global_wavefronts: passes of global accesses through the banks of the L1, which are those of shared
-    memory. shared_requests, shared_wavefronts: the same of shared memory. bytes: that threads asked for, or that
-    a bulk copy moved. copies: bulk copies. l1_hit_share: of the sectors that looked in the L1. l2_hit_share: of those
-    that went on to the L2; l2_near_share: of those found there, in the SM's own partition. l2_sectors: sectors that
-    reached the L2.
+    memory and bulk copies. lines: the same sectors by request and 128-byte line. tag_passes: of these lines through
+    the tags of the L1, which look up one line of each bank at once. global_wavefronts: passes of global accesses
+    through the banks of the L1, which are those of shared memory. shared_requests, shared_wavefronts: the same of
+    shared memory. bytes: that threads asked for, or that a bulk copy moved. copies: bulk copies. l1_hit_share: of
+    the sectors that looked in the L1. l2_hit_share: of those that went on to the L2; l2_near_share: of those found
+    there, in the SM's own partition. l2_sectors: sectors that reached the L2.
     """
 
     executions: Column
     requests: Column
     sectors: Column
     lines: Column
+    tag_passes: Column
     global_wavefronts: Column
     shared_requests: Column
     shared_wavefronts: Column

@@ -61,7 +61,7 @@ def _seen(access: MemoryAccess, indices: Sequence[int], memory: MemoryCounts) ->
         l2_hit_share=share("l2_hit_share", "l2_sectors"),
         l2_near_share=share("l2_near_share", "l2_sectors"),
         bytes=each("bytes"),
-        lines=each("lines"),
+        tag_passes=each("tag_passes"),
         executed_share=min(each("requests") or each("shared_requests") or each("copies"), 1.0),
     )
 
@@ -71,5 +71,5 @@ def _coalesced(access: MemoryAccess) -> MemoryCost:
     nbytes = access.bytes_per_lane * _WARP_LANES
     return MemoryCost(
         access.space, access.kind, access.bytes_per_lane, wavefronts=max(nbytes / _LINE_BYTES, 1.0),
-        sectors=nbytes / _SECTOR_BYTES, l1_hit_share=1.0, lines=nbytes / _LINE_BYTES,
+        sectors=nbytes / _SECTOR_BYTES, l1_hit_share=1.0, tag_passes=1.0,
     )  # fmt: skip

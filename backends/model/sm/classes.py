@@ -49,7 +49,8 @@ CLASSES: dict[str, OpClass] = {
     ),
     **_alike("R2UR VOTEU R2B ELECT", "uniform", "uniform", "latency", "uniform_transfer_cycles"),
     **_alike("ULDC LDCU", "uniform", "uniform", "constant"),
-    **_alike("LDC", "lsu", "none", "constant"),
+    # The ADU, not the LSU, loads from constant memory: Nsight Compute documentation, pipelines.
+    **_alike("LDC", "control", "control", "constant"),
     **_alike("LDS LDSM STS STSM ATOMS MOVM LDTRAM", "lsu", "none", "shared"),
     **_alike(
         "LDG LD LDL STG ST STL ATOM ATOMG RED REDG LD_PAIR LDGMC STAS REDAS USTGR UREDGR QSPC", "lsu", "none", "global"

@@ -13,9 +13,9 @@ class MemoryCost:
     """One execution of a memory instruction by a warp, on average.
 
     wavefronts: passes through the data stage, one a cycle (128 bytes of shared memory or of an L1 line).
-    sectors, lines: distinct 32-byte sectors and 128-byte lines of a global access; lines of None is estimated from the
-    sectors. l1_hit_share, l2_hit_share: share of the sectors that L1 has, and of the others that L2 has; l2_near_share:
-    of those, the share that the SM's own partition of the L2 has.
+    sectors: distinct 32-byte ones of a global access. tag_passes: of its lines through the tags of the L1; None is
+    estimated from the sectors. l1_hit_share, l2_hit_share: share of the sectors that L1 has, and of the others that
+    L2 has; l2_near_share: of those, the share that the SM's own partition of the L2 has.
     bytes: what lanes ask for, or a bulk copy moves. executed_share: share of the executions in which any lane takes
     part; the averages are over all executions.
     """
@@ -28,7 +28,7 @@ class MemoryCost:
     l1_hit_share: float = 0.0
     l2_hit_share: float = 1.0
     bytes: float = 0.0
-    lines: float | None = None
+    tag_passes: float | None = None
     executed_share: float = 1.0
     l2_near_share: float = 1.0
 

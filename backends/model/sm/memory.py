@@ -128,13 +128,12 @@ def prepare_constant(program: Program, record: Record) -> None:
     """LDC, ULDC: a hit of the constant cache."""
     address = "regular" if any(r.file == "R" for r in record.instruction.reads) else "uniform"
     record.war, record.latency = program.parameters.memory_latency["LDC", 32, address]
-    record.hold = program.parameters.rate("lsu_accept_interval_cycles")
 
 
 def constant(sm: Engine, warp: Warp, record: Record, now: int) -> None:
-    """One constant load; those of the uniform datapath do not pass the LSU."""
-    late = (enter(sm, warp, record, now, sm.address_interval) or 0) if record.pipe == LSU else 0
-    signal(warp, record, now + late + record.war, now + late + record.latency)
+    """One constant load, which does not pass the LSU."""
+    del sm
+    signal(warp, record, now + record.war, now + record.latency)
 
 
 def prepare_shuffle(program: Program, record: Record) -> None:
@@ -220,9 +219,9 @@ def _cost(program: Program, record: Record, space: str) -> MemoryCost:
     if cost is not None:
         # Averages over all executions, made those of the executions in which some lane takes part.
         part = cost.executed_share if 0.0 < cost.executed_share < 1.0 else 1.0
-        lines = None if cost.lines is None else cost.lines / part
+        passes = None if cost.tag_passes is None else cost.tag_passes / part
         wavefronts, sectors, nbytes = (each / part for each in (cost.wavefronts, cost.sectors, cost.bytes))
-        return replace(cost, wavefronts=wavefronts, sectors=sectors, bytes=nbytes, lines=lines)
+        return replace(cost, wavefronts=wavefronts, sectors=sectors, bytes=nbytes, tag_passes=passes)
     access = record.instruction.access
     kind = access.kind if access else "load"
     width = (access.bytes_per_lane if access else 0) or 4
@@ -244,15 +243,16 @@ def _latency(program: Program, record: Record, family: str, cost: MemoryCost) ->
 
 
 def _l1_cycles(program: Program, cost: MemoryCost) -> float:
-    """Cycles that a request holds L1: one wavefront each, and a quarter of one for each line's tag.
+    """Cycles that a request holds L1, a pass through the tags or the data in each (gpu-strides of RRZE gpu-benches).
 
-    On average over how the lines fall into groups of four, (lines + 3) / 4: gpu-strides of RRZE gpu-benches.
+    Where passes through the tags were not counted, as many as aligned groups of `l1_tags_per_cycle` lines in a row.
     """
     parameters = program.parameters
-    tags = parameters.rate("l1_tags_per_cycle")
-    lines = cost.lines if cost.lines is not None else max(1.0, cost.sectors * SECTOR_BYTES / LINE_BYTES)
-    lookups = (lines + tags - 1) / tags
-    return max(parameters.rate("lsu_accept_interval_cycles"), cost.wavefronts, lookups)
+    passes = cost.tag_passes
+    if passes is None:
+        tags = parameters.rate("l1_tags_per_cycle")
+        passes = (max(1.0, cost.sectors * SECTOR_BYTES / LINE_BYTES) + tags - 1) / tags
+    return max(parameters.rate("lsu_accept_interval_cycles"), cost.wavefronts, passes)
 
 
 def _address_cycles(program: Program, cost: MemoryCost) -> int:

@@ -122,28 +122,32 @@ __device__ unsigned sum(const unsigned (&values)[UNROLL]) {
     return total;
 }
 
-// Global loads that hit the L1: lane l reads element STRIDE * l, then the same a line farther on, and so on. From run to
-// run the place moves by a line, so that no load can be left out.
+// Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther on,
+// and all of these again: a warp's loads begin at every fourth element of a line. zero keeps the compiler from knowing.
 template <int WORDS, int STRIDE, int UNROLL>
-__global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
-    const unsigned* mine = data + WORDS * STRIDE * (threadIdx.x % 32);
+__global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats, int zero) {
+    const unsigned* place = data + WORDS * STRIDE * (threadIdx.x % 64);
     unsigned total = 0;
-    for (int i = 0; i <= UNROLL; ++i) total += Load<WORDS>::global(mine + LINE * i);
+    for (int i = 0; i < 8; ++i) total += Load<WORDS>::global(place + 4 * WORDS * i);
     __syncthreads();
     long long start = clock64();
 #pragma unroll 1
     for (int r = 0; r < repeats; ++r) {
-        const unsigned* place = mine + LINE * (r % 2);
         unsigned values[UNROLL];
 #pragma unroll
-        for (int i = 0; i < UNROLL; ++i) values[i] = Load<WORDS>::global(place + LINE * i);
+        for (int i = 0; i < UNROLL; ++i) {
+            if (i % 8 == 0) place += zero;
+            values[i] = Load<WORDS>::global(place + 4 * WORDS * (i % 8));
+        }
         total += sum(values);
     }
     record(cycles, start);
     out[threadIdx.x] = total;
 }
 
-// The same in shared memory, where lanes whose words are a multiple of 32 apart meet in a bank.
+// Loads of shared memory, where lanes whose words are a multiple of 32 apart meet in a bank: lane l reads element
+// STRIDE * l, then the same a line farther on, and so on. From run to run the place moves by a line, so that no load
+// can be left out.
 template <int WORDS, int STRIDE, int UNROLL>
 __global__ void conflicts(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
     constexpr int SIZE = WORDS * STRIDE * 32 + LINE * (UNROLL + 1);

@@ -39,6 +39,21 @@ def loads(
     return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
 
 
+def strided_loads(
+    data: torch.Tensor,
+    WORDS: int,
+    STRIDE: int,
+    UNROLL: int,
+    BLOCK: int,
+    repeats: int,
+) -> dict[str, torch.Tensor]:
+    """Return `out` (BLOCK,), modulo 2^32: eight elements, each 4 after the one before, once and UNROLL / 8 in a run."""
+    first = WORDS * STRIDE * (torch.arange(BLOCK) % 64)
+    eight = sum(_access(data, first + 4 * WORDS * i, WORDS) for i in range(8))
+    total = (1 + repeats * (UNROLL // 8)) * eight & MASK
+    return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
+
+
 def _access(data: torch.Tensor, first: torch.Tensor, words: int) -> torch.Tensor:
     """The sum of the words of one access of each thread."""
     return data[first[:, None] + torch.arange(words)].long().sum(1)

@@ -104,7 +104,7 @@ def test_far_partitions_answer_later(machine: str, near: float, far: int) -> Non
 @pytest.mark.parametrize(("sectors", "cycles"), [(32, 108 * 32 / 37), (4, 4)])
 def test_the_l2_takes_parts_of_sectors_slowly(sectors: float, cycles: float) -> None:
     """A100 with all SMs at work: 37 parts of sectors in a cycle, or whole sectors as fast as one warp has them."""
-    cost = MemoryCost("global", "store", 4, wavefronts=1, sectors=sectors, bytes=128, lines=1)
+    cost = MemoryCost("global", "store", 4, wavefronts=1, sectors=sectors, bytes=128, tag_passes=1)
     counts = (400, 800)
     code = function("STG.E [R2.64], R4\nBRA 0x0")
     few, many = (simulate(code, [((Repeat((Run((0,)),), n),),)], {0: cost}, parameters("a100")).cycles for n in counts)
@@ -147,7 +147,7 @@ def test_shares_of_hits_are_met() -> None:
 
 def test_accesses_in_which_no_lane_takes_part_cost_no_memory() -> None:
     """An average of one sector, in a quarter of the executions, is four sectors in each of those."""
-    cost = MemoryCost("global", "load", 4, wavefronts=0.25, sectors=1, lines=0.25, executed_share=0.25)
+    cost = MemoryCost("global", "load", 4, wavefronts=0.25, sectors=1, tag_passes=0.25, executed_share=0.25)
     result = run("@P0 LDG.E R4, [R2.64]", [(loop(100),)], costs={0: cost}, extrapolate=False)
     assert result.bytes["l1"] == 25 * 128
     assert result.pipe_busy["lsu"] == 25 * 2

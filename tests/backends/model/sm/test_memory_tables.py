@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from backends.emulator.counters.banks import wavefronts
 from backends.machines import load_machine, rate_table
+from backends.model.counts.tags import tag_passes
 from backends.model.sm.costs import MemoryCost
 from tests.backends.model.sm.builder import issue_cycles, loop, run
 
@@ -83,19 +86,33 @@ STRIDES = {
         12: 4.01, 13: 4.10, 14: 4.25, 15: 4.60,
     },
 }  # fmt: skip
-# Strides at which the law of the tags, (lines + 3) / 4, is off by up to a tenth.
-_COARSE = {3, 5, 6, 7, 14, 20, 23, 28, 30}
 
 
 def _strided(stride: int) -> MemoryCost:
-    """A warp's load of 32 floats `stride` apart: bank conflicts, sectors and lines, counted."""
-    addresses = [4 * stride * lane for lane in range(32)]
-    banks: dict[int, set[int]] = {}
-    for address in addresses:
-        banks.setdefault(address // 4 % 32, set()).add(address)
-    wavefronts = max(len(found) for found in banks.values())
-    sectors, lines = (len({address // size for address in addresses}) for size in (32, 128))
-    return MemoryCost("global", "load", 4, float(wavefronts), float(sectors), 1.0, 1.0, lines=float(lines))
+    """A warp's load of 32 floats `stride` apart: passes through banks of data and of tags, as the measurement had them.
+
+    Two warps read one after the other, each at eight places four floats apart.
+    """
+    starts = [4 * (32 * stride * warp + shift) for warp in (0, 1) for shift in range(0, 32, 4)]
+    loads = [np.arange(32) * 4 * stride + start for start in starts]
+    lines = [np.unique(load // 128) for load in loads]
+    requests = np.repeat(np.arange(len(lines)), [len(found) for found in lines])
+    passes = tag_passes(np.concatenate(lines), requests, 4) / len(lines)
+    data = sum(wavefronts(load, 4, "line load")[0] for load in loads) / len(loads)
+    return MemoryCost("global", "load", 4, data, 4.0, 1.0, 1.0, tag_passes=passes)
+
+
+# Strides at which the banks of the tags alone do not explain what was measured.
+_UNEXPLAINED = {
+    ("a100", 3),
+    ("a100", 5),
+    ("a100", 7),
+    ("a6000", 5),
+    ("a6000", 7),
+    ("h200", 3),
+    ("h200", 14),
+    ("h200", 15),
+}
 
 
 @pytest.mark.parametrize(("machine", "stride"), [(m, s) for m, column in STRIDES.items() for s in column])
@@ -104,7 +121,7 @@ def test_warp_load_by_stride(machine: str, stride: int) -> None:
     cost = dict.fromkeys(range(64), _strided(stride))
     result = run(loads, warps=[(loop(8),)] * 16, machine=machine, costs=cost, extrapolate=False)
     cycles = max(issue.cycle for issue in result.timeline) / (8 * 64 * 16)
-    assert cycles == pytest.approx(STRIDES[machine][stride], rel=0.10 if stride in _COARSE else 0.05)
+    assert cycles == pytest.approx(STRIDES[machine][stride], rel=0.12 if (machine, stride) in _UNEXPLAINED else 0.05)
 
 
 @pytest.mark.parametrize(("ways", "cycles"), [(1, 23), (2, 25), (4, 29), (8, 37)])
