@@ -2,8 +2,9 @@
 
 The busiest SM is simulated: it runs ceil(CTAs / SMs) CTAs, as many at once as fit, the next one when one ends. Of more
 than two rounds, two and the last, which may not be full, are simulated, and once more one and the last: every other
-round takes the difference. (The ends of single CTAs do not tell it: warps of young CTAs go first, old ones wait.)
-All SMs that have work share L2 and DRAM evenly. CTAs start no faster than the chip hands them out.
+round takes the difference. (The ends of single CTAs do not tell it: warps of young CTAs go first, old ones wait.) Of
+short CTAs more rounds are, for the first ones find queues empty that later ones wait in. All SMs that have work share
+L2 and DRAM evenly. CTAs start no faster than the chip hands them out.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, exe
 from backends.model.thinning import Cta, simulate_bounded
 from backends.sass.function import Function
 
-# Rounds of CTAs that are simulated before the others are taken to be like the last of them.
-_ROUNDS = 2
+# Rounds of CTAs that are simulated before the others are taken to be like the last half of them, and warp instructions
+# that more rounds may take.
+_ROUNDS, _MOST_ROUNDS = 2, 64
+_MORE_ROUNDS_ISSUES = 20000
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,14 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     share = replace(parameters, overrides={**parameters.overrides, "sm_count": active})
     count = math.ceil(work.ctas / sms)
     resident = min(work.resident, count)
-    simulated = simulated_ctas(count, resident)
+    rounds, simulated = _ROUNDS, simulated_ctas(count, resident)
     result = _simulated(work, share, simulated, resident, timeline)
+    if simulated < count and result.is_steady and (more := _affordable_rounds(result, simulated / resident)) > rounds:
+        rounds, simulated = more, simulated_ctas(count, resident, more)
+        result = _simulated(work, share, simulated, resident, timeline)
     cycles = result.cycles
-    if rounds := (count - simulated) // resident:
-        cycles += rounds * _round_cycles(work, share, result, simulated, resident)
+    if left := (count - simulated) // resident:
+        cycles += left * _round_cycles(work, share, result, simulated, resident, rounds)
     cycles = max(cycles, hand_out_cycles(work, parameters))
     return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
 
@@ -105,21 +111,29 @@ def launch_cycles(parameters: SmParameters) -> float:
     return parameters.rate("launch_us") * parameters.rate("clock_mhz")
 
 
-def simulated_ctas(count: int, resident: int) -> int:
+def simulated_ctas(count: int, resident: int, rounds: int = _ROUNDS) -> int:
     """How many of an SM's CTAs are simulated: the first rounds, and the last one, which may not be full.
 
     >>> simulated_ctas(3, 4), simulated_ctas(100, 4), simulated_ctas(103, 4)
     (3, 8, 11)
     """
-    first = _ROUNDS * resident
+    first = rounds * resident
     return count if count <= first else first + (count - first) % resident
 
 
-def _round_cycles(work: Work, parameters: SmParameters, result: SmResult, simulated: int, resident: int) -> float:
+def _affordable_rounds(result: SmResult, rounds: float) -> int:
+    """How many rounds may be simulated, where so many took what the result says."""
+    return int(min(_MOST_ROUNDS, _MORE_ROUNDS_ISSUES * rounds / max(result.simulated_issues, 1)))
+
+
+def _round_cycles(
+    work: Work, parameters: SmParameters, result: SmResult, simulated: int, resident: int, rounds: int
+) -> float:
     """Cycles of one more round. Where loops are uneven, differences are mostly noise: the pace of a full SM instead."""
     if not result.is_steady:
         return sum(result.issues) * resident / simulated * result.full_cycles / result.full_issues
-    return result.cycles - _simulated(work, parameters, simulated - resident, resident).cycles
+    late = rounds - rounds // 2
+    return (result.cycles - _simulated(work, parameters, simulated - late * resident, resident).cycles) / late
 
 
 def _simulated(work: Work, parameters: SmParameters, ctas: int, resident: int, timeline: int = 0) -> SmResult:

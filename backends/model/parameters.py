@@ -112,6 +112,13 @@ class SmParameters:
         """Latency of an L2 miss beyond a hit."""
         return round(self.rate("dram_latency_cycles") - self.rate("l2_latency_cycles"))
 
+    @property
+    def dram_far_cycles(self) -> int:
+        """By how much an L2 miss in a far partition takes longer than the mean, and one in the near partition less."""
+        if "dram_far_latency_cycles" not in self.machine.rates:
+            return 0
+        return round(self.rate("dram_far_latency_cycles") - self.rate("dram_latency_cycles"))
+
     @cached_property
     def memory_latency(self) -> Mapping[tuple[str, int, str], tuple[int, int]]:
         """(instruction, bits, "uniform" | "regular") -> cycles until its sources may be written, its result read.

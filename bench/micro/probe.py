@@ -47,6 +47,11 @@ def slope(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     return fit_line([(constants[probe.axis] / probe.unit, cost) for constants, cost in costs]).slope
 
 
+def slope_on_sm(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The slope where each SM does its share of what is swept, one after the other."""
+    return slope(probe, costs, rates) * rates["sm_count"]
+
+
 def slope_ns(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
     """The slope as time."""
     return slope(probe, costs, rates) * 1e3 / rates["clock_mhz"]

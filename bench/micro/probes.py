@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.micro.claims import Claim
-from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_of_chip, slope, slope_ns
+from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_of_chip, slope, slope_ns, slope_on_sm
 
 # Threads that fill an SM's pipes: four warps on each sub-core, each with eight chains.
 _FULL = {"CHAINS": 8, "BLOCK": 512}
@@ -31,6 +31,14 @@ def _tensor(parameter: str, variant: str, opcode: str, depth: int) -> Probe:
     return Probe(
         parameter, "matrix/mma.toml", per_cycle, variant, _TENSOR_WARPS, work=flop, unrolls=(8, 16), repeats=(4, 12),
         claim=Claim(opcode, each=4), architectures=("sm_80", "sm_86", "sm_89", "sm_120"),
+    )  # fmt: skip
+
+
+def _start(smem_bytes: int, *architectures: str) -> Probe:
+    return Probe(
+        "cta_start_cycles", "chip/empty.toml", slope_on_sm, constants={"SMEM": smem_bytes},
+        sweep=({"CTAS": 8192}, {"CTAS": 16384}, {"CTAS": 32768}), axis="CTAS", unrolls=(0,), repeats=(1,), shift=-45,
+        architectures=architectures, note="one block on each SM, less the time of its own few instructions",
     )  # fmt: skip
 
 
@@ -127,6 +135,8 @@ _CHIP = (
         "cta_launch_ns", "chip/empty.toml", slope_ns, sweep=({"CTAS": 65536}, {"CTAS": 131072}, {"CTAS": 262144}),
         axis="CTAS", unrolls=(0,), repeats=(1,), note="blocks of one warp that do nothing",
     ),
+    _start(120 << 10, "sm_80", "sm_90", "sm_100"),
+    _start(60 << 10, "sm_86", "sm_89", "sm_120"),
     Probe(
         "atomics_per_cycle", "chip/atomics.toml", per_cycle, ctas_per_sm=4, work=4 * 256 * 16,
         unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),

@@ -1,4 +1,4 @@
-// Kernels that do nothing but move memory: read, copy, scale, triad, and a sum of everything.
+// Kernels that do nothing but move memory: read, fill, copy, scale, triad, and a sum of everything.
 // T is the element of one access (double or double2); a thread makes ITEMS of them, BLOCK apart, all in flight at once.
 // n counts elements of T.
 
@@ -54,6 +54,18 @@ __global__ void __launch_bounds__(BLOCK) read(int* __restrict__ found, const T* 
     load<T, ITEMS, BLOCK>(items, b, n);
     for (int i = 0; i < ITEMS; ++i)
         if (equals(items[i], wanted)) atomicAdd(found, 1);
+}
+
+__device__ double2 plus(double2 x, double y) {
+    return make_double2(x.x + y, x.y + y);
+}
+
+// a = s
+template <typename T, int ITEMS, int BLOCK>
+__global__ void __launch_bounds__(BLOCK) fill(T* __restrict__ a, int n, double s) {
+    T items[ITEMS];
+    for (int i = 0; i < ITEMS; ++i) items[i] = plus(T(), s);
+    store<T, ITEMS, BLOCK>(a, items, n);
 }
 
 // a = b

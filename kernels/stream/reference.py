@@ -8,6 +8,11 @@ def read(b: torch.Tensor, wanted: float) -> dict[str, torch.Tensor]:
     return {"found": (b == wanted).sum().to(torch.int32)[None]}
 
 
+def fill(N: int, s: float) -> dict[str, torch.Tensor]:  # noqa: N803 - the name of a size
+    """Return `a` (N,) of s."""
+    return {"a": torch.full((N,), s, dtype=torch.float64)}
+
+
 def copy(b: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return `a` = b for b (n,)."""
     return {"a": b.clone()}

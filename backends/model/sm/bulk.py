@@ -50,7 +50,8 @@ def bulk(sm: Engine, warp: Warp, record: Record, now: int) -> None:
     done = passed + record.latency
     if missed:
         sm.count("dram", missed)
-        done = max(done, sm.dram.finish(now, missed) + record.latency) + sm.dram_extra
+        # Many lines are behind both partitions of the L2, and the copy waits for the last.
+        done = max(done, sm.dram.finish(now, missed) + record.latency) + sm.dram_extra + sm.dram_far
     elif sm.far_extra and happens(record, "far_carry", 1.0 - cost.l2_near_share):
         done += sm.far_extra
     if writes:

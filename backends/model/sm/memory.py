@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 128
 _WAVEFRONT_BYTES = 128
+# Memory hangs on two partitions of the L2, and what misses is behind either as often.
+_FAR_MISSES = 0.5
 # Rounding of shares that should add up to whole requests.
 _EPSILON = 1e-9
 
@@ -198,6 +200,8 @@ def _beyond_l1(sm: Engine, record: Record, request: Request, now: int, accepted:
     if happens(record, "l2_carry", 1.0 - cost.l2_hit_share):
         sm.count("dram", amount)
         extra += sm.dram.take(now, passed, amount) - passed + sm.dram_extra
+        if sm.dram_far:
+            extra += sm.dram_far if happens(record, "far_carry", _FAR_MISSES) else -sm.dram_far
     elif sm.far_extra and happens(record, "far_carry", 1.0 - cost.l2_near_share):
         extra += sm.far_extra
     return extra

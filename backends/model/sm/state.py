@@ -176,6 +176,7 @@ class Shared:
         self.address_interval = parameters.cycles("lsu_address_interval_cycles")
         self.l2_extra = parameters.l2_extra_cycles
         self.dram_extra = parameters.dram_extra_cycles
+        self.dram_far = parameters.dram_far_cycles
         self.far_extra = parameters.far_extra_cycles
         self.barrier_cycles = parameters.cycles("ptx_barrier_cycles")
         self.barrier_cycles_per_warp = parameters.cycles("barrier_cycles_per_warp")
