@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ _DTYPES = {
     "bool": "i1", "short": "i16",
 }  # fmt: skip
 _CAST = re.compile(r"\(\s*(?:const\s+)?(?:size_t|int|unsigned(?: int)?|long(?: long)?|u?int(?:32|64)_t)\s*\)")
-_COMPARED = re.compile(r"\b(\w+)\s*(?:<|>=)\s*(\w+)\b")
+# `i < n`, `i + 1 < n`, `i < n - 1`; n is no part of anything else.
+_COMPARED = re.compile(r"\b(\w+)\s*(?:\+\s*(\d+)\s*)?(?:<|>=)\s*(\w+)\b(?:\s*-\s*(\d+)\b)?(?!\s*[-+*/%(\[.<>])")
+_SLACK = re.compile(r"\b(\w+)\s*(?:\+\s*(\d+)\s*)?(?:<|>=|==)\s*\w+\b(?:\s*-\s*(\d+)\b)?")
 _DEFINED = re.compile(
     r"#\s*define\s+(\w+)\s+\(?(\d+)\)?\s*$|constexpr\s+(?:unsigned\s+)?int\s+(\w+)\s*=\s*(\d+)\s*;", re.M
 )
@@ -59,6 +62,8 @@ def _facts(source: Source, function: Node, numbers: Mapping[str, int]) -> Facts:
         parameters=tuple(parameters),
         definitions={name: _replaced(e, numbers) for name, e in definitions.items()},
         bounds=_bounds(text, whole, definitions.keys()),
+        slack=_slack(text),
+        changing=_changing(source, body),
         accesses={p.name: tuple(_indices(source, body, p.name)) for p in parameters if p.role},
         constants={name: _TILE_THREADS[min(i, 2)] for i, name in enumerate(extents)},
         threads=tuple(_threads(text, definitions, {**numbers, **{name: name for name in extents}})),
@@ -70,9 +75,24 @@ def _bounds(text: str, known: Set[str], variables: Set[str]) -> dict[str, str]:
     """What variables are compared with, where that is one thing alone: a name may stand for several variables."""
     found: dict[str, set[str]] = {}
     for m in _COMPARED.finditer(text):
-        if m[2] in known and m[1] in variables:
-            found.setdefault(m[1], set()).add(m[2])
+        if m[3] in known and m[1] in variables:
+            found.setdefault(m[1], set()).add(m[3])
     return {name: bounds.pop() for name, bounds in found.items() if len(bounds) == 1}
+
+
+def _slack(text: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for m in _SLACK.finditer(text):
+        found[m[1]] = max(found.get(m[1], 0), int(m[2] or 0) + int(m[3] or 0))
+    return found
+
+
+def _changing(source: Source, body: Node) -> frozenset[str]:
+    from optiml.cuda_source import walk
+    from optiml.propose.rules.cuda.loops import written
+
+    declared = Counter(source.of(n.child_by_field_name("declarator")) for n in walk(body, "init_declarator"))
+    return written(source, body) | {name for name, count in declared.items() if count > 1}
 
 
 def _templates(source: Source, function: Node) -> Iterator[tuple[str, str]]:
@@ -117,17 +137,18 @@ def _definitions(source: Source, body: Node) -> Iterator[tuple[str, ast.expr]]:
             yield source.of(n.child_by_field_name("declarator")), expression
 
 
-def _indices(source: Source, body: Node, name: str) -> Iterator[ast.expr]:
+def _indices(source: Source, body: Node, name: str) -> Iterator[ast.expr | None]:
     from optiml.cuda_source import walk
 
-    if re.search(rf"\b{re.escape(name)}\s*[-+]=", source.of(body)):
+    word = rf"(?<![.\w]){re.escape(name)}\b"
+    if re.search(rf"{word}\s*[-+]=", source.of(body)):
         return  # what indices count from is not the first element
+    if re.search(rf"{word}\s*\+|\+\s*{word}(?!\s*\[)|=\s*{word}\s*;", source.of(body)):
+        yield None  # another pointer counts from it
     for n in walk(body, "subscript_expression"):
         if source.of(n.child_by_field_name("argument")) == name:
             inside = source.of(n).partition("[")[2].rpartition("]")[0]
-            expression = _expression(inside)
-            if expression is not None:
-                yield expression
+            yield _expression(inside)
     if re.search(rf"(?:atomic\w+\(\s*|[;{{(=,]\s*\*\s*){re.escape(name)}\b", source.of(body)):
         yield ast.Constant(0)
 

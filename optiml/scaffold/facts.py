@@ -31,19 +31,23 @@ class Facts:
     """One kernel.
 
     definitions: variable -> what it is first set to. bounds: variable -> the parameter or number that it is compared
-    with. accesses: tensor -> indices in elements. constants: compile-time ones with their values where the source has
-    them. threads: extents of a CUDA block, where the source tells them; templates: arguments that a CUDA entry needs.
+    with; slack: by how much at least it stays below that where it is compared with less. changing: variables that are
+    set more than once. accesses: tensor -> indices in elements, None for one that cannot be read. constants:
+    compile-time ones with their values where the source has them. threads: extents of a CUDA block, where the source
+    tells them; templates: arguments that a CUDA entry needs.
     """
 
     entry: str
     parameters: tuple[Parameter, ...]
     definitions: Mapping[str, ast.expr]
     bounds: Mapping[str, str]
-    accesses: Mapping[str, tuple[ast.expr, ...]]
+    accesses: Mapping[str, tuple[ast.expr | None, ...]]
     constants: Mapping[str, Any] = field(default_factory=dict)
     threads: tuple[int | str, ...] = ()
     templates: tuple[str, ...] = ()
     launch: Mapping[str, int] = field(default_factory=dict)
+    slack: Mapping[str, int] = field(default_factory=dict)
+    changing: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> tuple[str, ...]:

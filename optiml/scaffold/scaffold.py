@@ -65,6 +65,9 @@ class _Draft:
         self.todo = [f"dtype of {guessed}: fp32 is a guess"] if guessed else []
         self.tensors = {p.name: self._tensor(p) for p in facts.parameters if p.role}
         self.grid = self._grid()
+        self.todo += self._scalars()
+        narrow = self.layout.within_blocks() if source.suffix == ".cu" else ()
+        self.todo += [f"launch.block: `{name}` must go up to {bound} within one block" for name, bound in narrow]
 
     def task_text(self) -> str:
         """The task file."""
@@ -105,10 +108,20 @@ class _Draft:
 
     def _tensor(self, p: Parameter) -> list[str | int]:
         shape = self.layout.shape(p.name)
-        if not shape:
-            self.todo.append(f"shape of `{p.name}`: its indices do not tell")
         symbols = [self.layout.symbol(name) for name in self.facts.whole]
-        return [int(e) if e.isdigit() else e for e in shape] or list(symbols[:1]) or ["N"]
+        found = list(shape) or symbols[:1] or ["N"]
+        if not self.layout.is_certain(p.name):
+            self.todo.append(f"shape of `{p.name}`: its indices do not tell, [{', '.join(found)}] is a guess")
+        return [int(e) if e.isdigit() else e for e in found]
+
+    def _scalars(self) -> list[str]:
+        """Sizes of which the source does not say what they are."""
+        told = {*self.facts.bounds.values(), *self.layout.strides}
+        unknown = [name for name in self.facts.whole if name not in told]
+        gapless = [
+            f"value of `{s}`: {extent} is a guess, of rows without gaps" for s, extent in self.layout.strides.items()
+        ]
+        return [f"value of `{name}`: nothing is compared with it" for name in unknown] + gapless
 
     def _grid(self) -> list[str]:
         grid = [self._with_threads(text, axis) for axis, text in enumerate(self.layout.grid)]

@@ -37,6 +37,7 @@ def _facts(tree: ast.Module, function: ast.FunctionDef) -> Facts:
         bounds=dict(_bounds(function, {p.name for p in parameters if not p.role})),
         accesses={p.name: tuple(e for _, e in touched.get(p.name, ())) for p in parameters if p.role},
         constants={p.name: launched.get(p.name, _usual(p.name)) for p in parameters if p.is_constant},
+        changing=frozenset(_changing(function)),
         launch={k: v for k, v in launched.items() if k in ("num_warps", "num_stages")},
     )
 
@@ -69,6 +70,19 @@ def _definitions(function: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
     for n in reversed([n for n in ast.walk(function) if isinstance(n, ast.Assign)]):
         if isinstance(n.targets[0], ast.Name):
             yield n.targets[0].id, _plain(n.value)
+
+
+def _changing(function: ast.FunctionDef) -> Iterator[str]:
+    """Variables of loops, and those that are set more than once."""
+    seen = set[str]()
+    for n in ast.walk(function):
+        targets = (
+            n.targets if isinstance(n, ast.Assign) else [n.target] if isinstance(n, ast.For | ast.AugAssign) else []
+        )
+        for name in (t.id for t in targets if isinstance(t, ast.Name)):
+            if name in seen or not isinstance(n, ast.Assign):
+                yield name
+            seen.add(name)
 
 
 def _bounds(function: ast.FunctionDef, scalars: set[str]) -> Iterator[tuple[str, str]]:

@@ -111,3 +111,68 @@ def test_what_is_no_kernel_is_refused(text: str, suffix: str, rule: str, tmp_pat
     file.write_text(text)
     with pytest.raises(UserError, match=rule):
         scaffold(file)
+
+
+_AT = "int i = blockIdx.x * blockDim.x + threadIdx.x;"
+_ROW = "int r = blockIdx.y * 8 + threadIdx.y; int c = blockIdx.x * 32 + threadIdx.x;"
+# What is not told -> parameters and body of a kernel that leaves just that open.
+UNTOLD = {
+    "shape of `x`": ("float* y, const float* x, const int* at, int n", f"{_AT} if (i < n) y[i] = x[at[i]];"),
+    "shape of `z`": ("float* z, const float* x, int n", f"{_AT} if (i < n) z[2 * i + 1] = x[i];"),
+    "shape of `halves`": ("float* y, const float* halves, int n", f"{_AT} if (i < n) y[i] = halves[i + n];"),
+    "shape of `ends`": ("int* y, const int* ends, int n", f"{_AT} if (i < n) y[i] = ends[i + 1] - ends[i];"),
+    "shape of `valid`": ("float* valid, const float* w, int n, int k", f"{_AT} if (i < n - k + 1) valid[i] = w[0];"),
+    "shape of `bias`": ("float* y, const float* bias, int n, int m", f"{_AT} if (i < n) y[i] = bias[i % m];"),
+    "shape of `group`": ("float* y, const float* group, int n, int m", f"{_AT} if (i < n) y[i] = group[i / m];"),
+    "shape of `two`": (
+        "float* y, const float* two, const float* z, int n, int m",
+        f"{_AT} if (i < n) {{ for (int j = 0; j < n; ++j) y[i] += z[j]; for (int j = 0; j < m; ++j) y[i] += two[j]; }}",
+    ),
+    "shape of `rim`": (
+        "float* v, const float* rim, int h, int w",
+        f"{_ROW} if (r < h && c < w) v[r * w + c] = rim[(r + 1) * (w + 2) + c + 1];",
+    ),
+    "shape of `small`": ("float* small, int h, int w", f"{_ROW} if (r < h / 2 && c < w) small[r * w + c] = 1;"),
+    "shape of `named`": (
+        "float* y, const float* named, int n",
+        f"{_AT} const float* p = named + n; if (i < n) y[i] = p[i] + named[i];",
+    ),
+    "value of `ld`": ("float* a, int h, int w, int ld", f"{_ROW} if (r < h && c < w) a[r * ld + c] = 1;"),
+    "value of `m`": ("float* y, int n, int m", f"{_AT} if (i < n) y[i] = m;"),
+    "launch.block: `c` must go up to W": (
+        "float* y, int h, int w",
+        "int r = blockIdx.x, c = threadIdx.x; if (r < h && c < w) y[r * w + c] = 1;",
+    ),
+    "launch.grid": (
+        "float* y, int h, int w",
+        "int t = (w + 31) / 32; int r = blockIdx.x / t * 8 + threadIdx.y; int c = blockIdx.x % t * 32 + threadIdx.x;"
+        " if (r < h && c < w) y[r * w + c] = 1;",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNTOLD)
+def test_nothing_is_guessed_in_silence(what: str, tmp_path: Path) -> None:
+    parameters, body = UNTOLD[what]
+    file = tmp_path / "kernel.cu"
+    file.write_text(f"__global__ void f({parameters}) {{ {body} }}")
+    text = scaffold(file)["task.toml"]
+    assert f"# TODO {what}" in text, text
+
+
+def test_distances_of_rows_are_taken_for_those_without_gaps(tmp_path: Path) -> None:
+    parameters, body = UNTOLD["value of `ld`"]
+    (tmp_path / "source").mkdir()
+    file = tmp_path / "source" / "kernel.cu"
+    file.write_text(f"__global__ void f({parameters}) {{ {body} }}")
+    task = begun(file, tmp_path)
+    assert facts(task) == {"a": ("out", ("H", "W"))}
+    assert [str(a.value) for a in task.arguments if a.kind == "scalar"] == ["H", "W", "W"]
+
+
+def test_a_size_of_its_own_is_named_unlike_a_parameter(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    file = tmp_path / "source" / "kernel.cu"
+    body = "int row = blockIdx.x; for (int c = threadIdx.x; c < cols; c += blockDim.x) y[row * cols + c] = rows;"
+    file.write_text(f"__global__ void f(float* y, int rows, int cols) {{ {body} }}")
+    assert facts(begun(file, tmp_path))["y"][1] == ("ROW_COUNT", "COLS")
