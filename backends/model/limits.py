@@ -72,6 +72,6 @@ def _split(costs: Mapping[int, MemoryCost], sm: SmResult) -> tuple[float, float]
     passes = {"shared": 0.0, "other": 0.0}
     for index, cost in costs.items():
         name = "shared" if cost.space in ("shared", "distributed") else "other"
-        passes[name] += sm.issues[index] * max(cost.wavefronts, 1.0)
+        passes[name] += sm.issues[index] * max(cost.wavefronts, cost.tag_passes or 1.0, 1.0)
     total = sum(passes.values())
     return (passes["other"] / total, passes["shared"] / total) if total else (1.0, 0.0)
