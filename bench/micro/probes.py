@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from bench.micro.claims import Claim
-from bench.micro.probe import Probe, each, in_cycles, intercept, per_cycle, per_cycle_of_chip, slope, slope_ns, slope_on_sm
+from bench.micro.probe import (
+    Probe,
+    each,
+    in_cycles,
+    intercept,
+    per_cycle,
+    per_cycle_of_chip,
+    slope,
+    slope_ns,
+    slope_on_sm,
+)
 
 # Threads that fill an SM's pipes: four warps on each sub-core, each with eight chains.
 _FULL = {"CHAINS": 8, "BLOCK": 512}

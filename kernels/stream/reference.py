@@ -8,7 +8,7 @@ def read(b: torch.Tensor, wanted: float) -> dict[str, torch.Tensor]:
     return {"found": (b == wanted).sum().to(torch.int32)[None]}
 
 
-def fill(N: int, s: float) -> dict[str, torch.Tensor]:  # noqa: N803 - the name of a size
+def fill(N: int, s: float) -> dict[str, torch.Tensor]:
     """Return `a` (N,) of s."""
     return {"a": torch.full((N,), s, dtype=torch.float64)}
 

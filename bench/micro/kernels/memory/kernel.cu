@@ -123,9 +123,11 @@ __device__ unsigned sum(const unsigned (&values)[UNROLL]) {
 }
 
 // Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther on,
-// and all of these again: a warp's loads begin at every fourth element of a line. zero keeps the compiler from knowing.
+// and all of these again: a warp's loads begin at every fourth element of a line. That they do not move, the compiler cannot
+// know: `cycles` holds 0 at first.
 template <int WORDS, int STRIDE, int UNROLL>
-__global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats, int zero) {
+__global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
+    const long long zero = cycles[0];
     const unsigned* place = data + WORDS * STRIDE * (threadIdx.x % 64);
     unsigned total = 0;
     for (int i = 0; i < 8; ++i) total += Load<WORDS>::global(place + 4 * WORDS * i);
