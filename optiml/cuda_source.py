@@ -13,6 +13,15 @@ from tree_sitter import Language, Node, Parser
 _ALIGN = b"__align__", b"alignas  "
 
 
+def unqualified(name: str) -> str:
+    """A function's own name.
+
+    >>> unqualified("ns::f<ns::T, 2>")
+    'f'
+    """
+    return name.partition("<")[0].rpartition("::")[2].strip()
+
+
 @dataclass(frozen=True)
 class Source:
     """A text with its tree; places in the tree count bytes of `data`."""
@@ -73,6 +82,16 @@ class Source:
         """What a function definition declares; empty where that cannot be told."""
         declarator = next(walk(function, "function_declarator"), None)
         return self.of(declarator.child_by_field_name("declarator")) if declarator is not None else ""
+
+    def function(self, name: str) -> Node | None:
+        """The definition of a function; namespaces and template arguments in its name do not count.
+
+        >>> Source.parse("namespace a { void f() {} }").function("a::f<2>") is not None
+        True
+        """
+        short = unqualified(name)
+        found = walk(self.root, "function_definition")
+        return next((n for n in found if unqualified(self.function_name(n)) == short), None)
 
     def normalised(self) -> str:
         """Its tokens, without comments and layout.

@@ -32,6 +32,10 @@ class Status(StrEnum):
 DECEITS = (Status.CHEATING, Status.IMPOSSIBLE_TIME)
 
 
+# Relative differences within this are none: the model's rounding of clocks and steady states. This project's choice.
+NOISE = 0.02
+
+
 @dataclass(frozen=True)
 class SizeTime:
     """The time of one launch at these sizes; low and high are equal to it where no interval was asked for."""

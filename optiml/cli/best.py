@@ -67,13 +67,13 @@ def document(reading: Reading, key: str) -> dict[str, Any]:
 
 def _lines(found: dict[str, Any]) -> list[str]:
     from optiml.cli.render import aligned
+    from optiml.evaluate.job import text_of
 
     state = "verified again with fresh inputs" if found["is_confirmed"] else "not examined again yet"
     rows = [["size", "baseline us", "best us", "speed-up"]]
     for t in found["times"]:
-        sizes = " ".join(f"{name}={value}" for name, value in t["sizes"].items())
         ratio = f"{t['baseline_us'] / t['time_us']:.2f}x"
-        rows.append([sizes, f"{t['baseline_us']:.4g}", f"{t['time_us']:.4g}", ratio])
+        rows.append([text_of(t["sizes"]), f"{t['baseline_us']:.4g}", f"{t['time_us']:.4g}", ratio])
     return [
         f"{found['speedup']:.2f}x ({found['kind']}), {state}",
         *aligned(rows),

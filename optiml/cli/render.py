@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optiml.api import Result
+from optiml.evaluate.job import text_of
 from optiml.search.finalists import Finalist
 from optiml.verdict import SizeTime
 
@@ -75,8 +76,9 @@ def _table(baseline: Finalist, winner: Finalist) -> list[str]:
     error = "" if after.error_percent is None else f", mean error on published measurements {after.error_percent:.0f} %"
     rows = [["size", "baseline us", "winner us", "speed-up"]]
     for old, new in zip(before.times, after.times, strict=True):
-        sizes = " ".join(f"{name}={value}" for name, value in old.sizes.items())
-        rows.append([sizes, f"{old.time_us:.4g}", f"{new.time_us:.4g}", f"{old.time_us / new.time_us:.2f}x"])
+        rows.append(
+            [text_of(old.sizes), f"{old.time_us:.4g}", f"{new.time_us:.4g}", f"{old.time_us / new.time_us:.2f}x"]
+        )
     rows.append(
         ["geometric mean", f"{before.time_us:.4g}", f"{after.time_us:.4g}", f"{before.time_us / after.time_us:.2f}x"]
     )

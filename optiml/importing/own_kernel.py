@@ -35,7 +35,7 @@ def paired(file: Path, tensors: Sequence[dict[str, Any]], sizes: Sequence[str]) 
     arguments = [matched.get(p.name) or _scalar(p, sizes, todo) for p in facts.parameters if not p.is_constant]
     return {
         "source": file.name,
-        "entry": f"{facts.entry}<{', '.join(facts.templates)}>" if facts.templates else facts.entry,
+        "entry": facts.instance,
         "argument": arguments,
         **({"constants": dict(facts.constants)} if facts.constants else {}),
         "launch": _launch(facts, file.suffix == ".cu", sizes, todo),
@@ -51,12 +51,8 @@ def _scalar(p: Parameter, sizes: Sequence[str], todo: list[str]) -> dict[str, An
 
 
 def _launch(facts: Facts, is_cuda: bool, sizes: Sequence[str], todo: list[str]) -> dict[str, Any]:
-    known = {*sizes, *facts.constants, "cdiv"}
-    threads = [str(t) for t in facts.threads]
-    grid = [
-        re.sub(r"block_dim_\w", threads[i] if i < len(threads) else "1", g) for i, g in enumerate(Layout(facts).grid)
-    ]
+    known, grid = {*sizes, *facts.constants, "cdiv"}, list(Layout(facts).grid)
     if not grid or any(g == "?" or set(_WORD.findall(g)) - known for g in grid):
         todo.append("launch.grid: how many programs there are")
         grid = ["1"]
-    return {"grid": grid, **({"block": list(facts.threads) or [1]} if is_cuda else {"num_warps": 4, **facts.launch})}
+    return {"grid": grid, **facts.launched(is_cuda)}

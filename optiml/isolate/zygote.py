@@ -64,9 +64,11 @@ class Zygote:
         self._waiting: deque[dict[str, Any]] = deque()
         self._children: dict[int, _Child] = {}
         self._buffer = b""
+        self._unsent = bytearray()
         self._folder = OwnFolder()
         self._selector = selectors.DefaultSelector()
         self._selector.register(requests, selectors.EVENT_READ)
+        os.set_blocking(replies, False)
 
     def run(self) -> None:
         """Serve until stdin ends; nothing of the children is left then."""
@@ -83,6 +85,8 @@ class Zygote:
             for key, _ in self._selector.select(self._patience_s()):
                 if key.fd == self._requests:
                     is_open = self._read_requests() and is_open
+                elif key.fd == self._replies:
+                    self._send()
                 else:
                     self._read_answer(self._children[key.fd])
             for child in [c for c in self._children.values() if time.monotonic() > c.deadline_s]:
@@ -152,9 +156,15 @@ class Zygote:
         shutil.rmtree(child.folder, ignore_errors=True)
 
     def _reply(self, message: dict[str, Any]) -> None:
-        data = memoryview(json.dumps(message).encode() + b"\n")
-        while data:
-            data = data[os.write(self._replies, data) :]
+        """Sent when there is room, and requests are read meanwhile: whoever sends a long one does not read replies."""
+        if not self._unsent:
+            self._selector.register(self._replies, selectors.EVENT_WRITE)
+        self._unsent += json.dumps(message).encode() + b"\n"
+
+    def _send(self) -> None:
+        del self._unsent[: os.write(self._replies, self._unsent)]
+        if not self._unsent:
+            self._selector.unregister(self._replies)
 
 
 def _work(

@@ -47,24 +47,17 @@ def likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 
 
 def _of_cuda(text: str, entry: str) -> Iterator[str]:
-    from optiml.cuda_source import Source, walk
+    from optiml.cuda_source import Source, unqualified, walk
 
     source = Source.parse(text)
-    functions = {_cuda_name(source, f): f for f in walk(source.root, "function_definition")}
-    chosen = _reached(entry, {name: source.names(f) for name, f in functions.items()})
+    functions = {unqualified(source.function_name(f)): f for f in walk(source.root, "function_definition")}
+    chosen = _reached(unqualified(entry), {name: source.names(f) for name, f in functions.items()})
     roots = [functions[name] for name in chosen] or [source.root]
     pointers = {source.of(p).rpartition("*")[2].split()[-1] for r in roots for p in _cuda_pointers(source, r)}
     for root in roots:
         yield from (f"loops:{shape}" for shape in _cuda_nests(root))
         for node in walk(root):
             yield from _cuda_node(source, node, pointers, functions)
-
-
-def _cuda_name(source: Source, function: Node) -> str:
-    from optiml.cuda_source import walk
-
-    declarator = next(walk(function, "function_declarator"), None)
-    return source.of(declarator.child_by_field_name("declarator")) if declarator else ""
 
 
 def _cuda_pointers(source: Source, function: Node) -> Iterator[Node]:
@@ -84,10 +77,12 @@ def _cuda_nests(root: Node) -> Iterator[str]:
 
 
 def _cuda_node(source: Source, node: Node, pointers: set[str], functions: Mapping[str, Node]) -> Iterator[str]:
+    from optiml.cuda_source import unqualified
+
     if node.type in ("binary_expression", *_CUDA_WRITES):
         yield f"op:{source.of(node.child_by_field_name('operator'))}"
     elif node.type == "call_expression":
-        name = source.of(node.child_by_field_name("function")).partition("<")[0]
+        name = unqualified(source.of(node.child_by_field_name("function")))
         if name not in functions:
             yield f"call:{name}"
     elif node.type == "subscript_expression" and node.parent is not None and node.parent.type != node.type:

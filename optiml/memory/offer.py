@@ -52,9 +52,9 @@ def weight(record: Record, kernel: Mapping[str, float], limiter: str, architectu
     return likeness(record.features, kernel) * same_limiter * same_machine
 
 
-def chosen(records: Sequence[Record], kernel: Mapping[str, float], language: str) -> tuple[Record, ...]:
-    """What a run on this kernel is offered: records of its language, the most like it, whatever their limiter."""
-    alike = [Remembered(r, likeness(r.features, kernel)) for r in records if r.language == language]
+def chosen(records: Sequence[Record], kernel: Mapping[str, float]) -> tuple[Record, ...]:
+    """What a run on this kernel is offered of its language's records: the most like it, whatever their limiter."""
+    alike = [Remembered(r, likeness(r.features, kernel)) for r in records]
     return tuple(m.record for m in sorted((m for m in alike if m.weight >= LEAST), key=_order)[:MOST])
 
 

@@ -36,7 +36,7 @@ def begin(question: str, language: str, kernel: Mapping[str, float], path: Path 
     """What is offered to a run on a kernel of these features; the same again for the same question."""
     try:
         file = MemoryFile(path or memory_path())
-        return Session(Offer(file.offered(question, language, lambda records: chosen(records, kernel, language))))
+        return Session(Offer(file.offered(question, language, lambda records: chosen(records, kernel))))
     except UserError as error:
         return Session(problem=_problem(error))
 

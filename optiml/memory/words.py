@@ -7,9 +7,7 @@ from math import log
 
 from optiml.memory.offer import Remembered
 from optiml.memory.record import Record
-
-# An effect smaller than this is none: the model's rounding.
-_NOISE = 0.02
+from optiml.verdict import NOISE
 
 
 def record_text(record: Record) -> str:
@@ -37,6 +35,6 @@ def _effect(speedup: float) -> str:
     >>> _effect(2.0), _effect(0.5), _effect(1.001)
     ('2.00x faster', '2.00x slower', 'neither faster nor slower')
     """
-    if abs(speedup - 1) <= _NOISE:
+    if abs(speedup - 1) <= NOISE:
         return "neither faster nor slower"
     return f"{speedup:.2f}x faster" if speedup > 1 else f"{1 / speedup:.2f}x slower"

@@ -87,13 +87,11 @@ class Unit:
 class Attempt:
     """An edit that was evaluated, and what came of it.
 
-    step: the number of edits that led from the root to the candidate that it was made on. is_on_path: whether the
-    candidate that is asked about has it. speedup: over the root; None for a failure. limiter: what the result is bound
-    by; evidence: why it failed.
+    is_on_path: whether the candidate that is asked about has it. speedup: over the root; None for a failure. limiter:
+    what the result is bound by; evidence: why it failed.
     """
 
     tag: str
-    step: int
     is_on_path: bool
     status: str
     reward: float
@@ -106,18 +104,17 @@ class Attempt:
 class Context:
     """What a proposer knows: the candidate, what its evaluation said, and what was tried on the path to it.
 
-    `verdict` and `metrics` are those of the candidate, None before it is evaluated; `limiter` is the metrics' own, or
-    empty; `tried` the tags on the path from the root and those that failed here; `history` what came of the edits on
-    the path and of others of the same candidates; `log` is where a proposer that asks a model keeps what was said;
-    `machine` what the candidate is timed for; `memory` what edits did to such kernels in earlier runs, those that bear
-    most on the candidate first. asked: how often it was asked about the candidate before; offered: keys of the programs
-    that its edits led to then.
+    `metrics` are those of the candidate, None before it is evaluated; `limiter` is the metrics' own, or empty; `tried`
+    the tags on the path from the root and those that failed here; `history` what came of the edits on the path and of
+    others of the same candidates; `log` is where a proposer that asks a model keeps what was said; `machine` what the
+    candidate is timed for; `memory` what edits did to such kernels in earlier runs, those that bear most on the
+    candidate first. asked: how often it was asked about the candidate before; offered: keys of the programs that its
+    edits led to then.
     """
 
     task: Task
     candidate: Candidate
     architecture: str
-    verdict: Verdict | None = None
     metrics: Metrics | None = None
     limiter: str = ""
     tried: tuple[str, ...] = ()

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from optiml.evaluate.job import text_of
-from optiml.verdict import Metrics
+from optiml.verdict import NOISE, Metrics
 from twill.report.numbers import count_text, time_text
 
-# Changes smaller than this are none: the model's rounding.
-_NOISE = 0.02
 # Counters of which less is better; of the others neither more nor less is.
 _COSTS = frozenset({"warp_instructions", "dram_bytes", "sector_bytes", "shared_passes"})
 _MOST_ROWS = 6
@@ -73,12 +71,12 @@ def _shares(group: str, before: Mapping[str, float], after: Mapping[str, float])
     for name in sorted(largest, key=lambda name: -largest[name])[:_MOST_ROWS]:
         if largest[name] >= _LEAST_SHARE:
             old, new = before.get(name, 0.0), after.get(name, 0.0)
-            kind = "changed" if abs(new - old) > _NOISE else "same"
+            kind = "changed" if abs(new - old) > NOISE else "same"
             yield Change(group, name, f"{old:.0%}", f"{new:.0%}", kind)
 
 
 def _judged(old: float, new: float, is_cost: bool) -> tuple[str, str]:
-    if abs(new - old) <= _NOISE * max(abs(old), abs(new)):
+    if abs(new - old) <= NOISE * max(abs(old), abs(new)):
         return "same", ""
     ratio = f"{new / old:.3g}x" if old else ""
     return ("better" if new < old else "worse") if is_cost else "changed", ratio

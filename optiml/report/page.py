@@ -22,19 +22,11 @@ from optiml.store.store import StepRow
 from optiml.verdict import Metrics, Verdict
 from twill.report.numbers import time_text
 from twill.report.page.template import page_template
+from twill.report.page.tile import Tile
 
 _MOST_RECORDS = 12
 # Keys of a task file that say how a kernel is compiled and launched.
 _LAUNCH = ("entry", "launch", "constants", "compile")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline number with a remark."""
-
-    label: str
-    value: str
-    note: str
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,15 @@ class Facts:
     changing: frozenset[str] = frozenset()
 
     @property
+    def instance(self) -> str:
+        """The entry with its template arguments."""
+        return f"{self.entry}<{', '.join(self.templates)}>" if self.templates else self.entry
+
+    def launched(self, is_cuda: bool) -> dict[str, Any]:
+        """The launch table but for its grid."""
+        return {"block": list(self.threads) or [1]} if is_cuda else {"num_warps": 4, **self.launch}
+
+    @property
     def whole(self) -> tuple[str, ...]:
         """Scalar parameters that are whole numbers."""
         return tuple(p.name for p in self.parameters if not p.role and not p.is_constant and p.dtype.startswith("i"))

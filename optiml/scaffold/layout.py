@@ -7,6 +7,7 @@ is a factor that stands for the extent behind it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from optiml.scaffold.facts import LANE, PROGRAMS, Facts
 from optiml.scaffold.polynomial import polynomial
 
 _DEPTH = 4
+_BLOCK_DIM = re.compile(r"block_dim_\w")
 
 
 @dataclass
@@ -38,10 +40,11 @@ class Layout:
 
     @cached_property
     def grid(self) -> tuple[str, ...]:
-        """Programs along each axis in use; `?` where the source does not tell."""
+        """Programs along each axis in use; `?` where the source does not tell. `blockDim` is the block's own extent."""
         axes = [self._programs(axis) for axis in PROGRAMS]
         last = max((i for i, a in enumerate(axes) if a), default=-1)
-        return tuple(a or "1" for a in axes[: last + 1])
+        threads = [*map(str, self.facts.threads), "1", "1", "1"]
+        return tuple(_BLOCK_DIM.sub(threads[i], a) or "1" for i, a in enumerate(axes[: last + 1]))
 
     def within_blocks(self) -> Iterator[tuple[str, str]]:
         """(variable, its bound) of threads that do not go on to further elements: one block has to reach the bound."""

@@ -72,16 +72,15 @@ class _Draft:
     def task_text(self) -> str:
         """The task file."""
         facts, is_cuda = self.facts, self.source.suffix == ".cu"
-        block: dict[str, Any] = {"block": list(facts.threads) or [1]} if is_cuda else {"num_warps": 4, **facts.launch}
         data: dict[str, Any] = {
             "name": facts.entry,
             "source": self.source.name,
-            "entry": f"{facts.entry}<{', '.join(facts.templates)}>" if facts.templates else facts.entry,
+            "entry": facts.instance,
             "reference": "reference.py:reference",
             "targets": _TARGETS,
             "argument": [self._argument(p) for p in facts.parameters if not p.is_constant],
             **({"constants": dict(facts.constants)} if facts.constants else {}),
-            "launch": {"grid": self.grid, **block},
+            "launch": {"grid": self.grid, **facts.launched(is_cuda)},
             "sizes": self._sizes(),
         }
         self.todo.append("reference.py: what the kernel computes")
@@ -124,17 +123,11 @@ class _Draft:
         return [f"value of `{name}`: nothing is compared with it" for name in unknown] + gapless
 
     def _grid(self) -> list[str]:
-        grid = [self._with_threads(text, axis) for axis, text in enumerate(self.layout.grid)]
+        grid = self.layout.grid
         if "?" in grid or not grid:
             self.todo.append("launch.grid: how many programs there are")
         known = [text if text != "?" else "1" for text in grid]
         return known or ["1"]
-
-    def _with_threads(self, text: str, axis: int) -> str:
-        """`blockDim.x` is the block's own extent."""
-        threads = self.facts.threads
-        here = str(threads[axis]) if axis < len(threads) else "1"
-        return text.replace(f"block_dim_{'xyz'[axis]}", here)
 
     def _argument(self, p: Parameter) -> dict[str, Any]:
         name = _own(p.name)

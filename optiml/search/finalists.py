@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from optiml.evaluate.job import text_of
 from optiml.evaluate.judge import Judge
 from optiml.search.protocol import Scored
-from optiml.verdict import Metrics, SizeTime, Status, Verdict
+from optiml.verdict import NOISE, Metrics, SizeTime, Status, Verdict
 
-# Times closer than this are the same: the model's rounding of clocks and steady states. This project's choice.
-NOISE = 0.02
 FINALISTS = 3
 
 
@@ -107,8 +105,7 @@ def guarded(verdict: Verdict, baseline: Metrics) -> Verdict:
 
 
 def _slower(new: SizeTime, old: SizeTime) -> str:
-    sizes = " ".join(f"{name}={value}" for name, value in new.sizes.items())
-    return f"{new.time_us:.4g} us at {sizes}, where the baseline takes {old.time_us:.4g} us"
+    return f"{new.time_us:.4g} us at {text_of(new.sizes)}, where the baseline takes {old.time_us:.4g} us"
 
 
 def _ranked(baseline: Scored, found: Sequence[Scored]) -> list[Scored]:

@@ -53,7 +53,6 @@ class History:
         verdict, root_us = result.verdict, self._root.verdict.time_us
         return Attempt(
             tag=step.edit.tag,
-            step=len(step.parent.path),
             is_on_path=is_on_path,
             status=str(verdict.status),
             reward=result.reward,

@@ -28,7 +28,7 @@ EPSILON = 0.002
 EXPLORATION = 0.3
 # What an edit of an untried kind is expected to gain.
 _OPTIMISM = 0.2
-_NOISE = 0.05
+_JITTER = 0.05
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Polca:
     def _worth(self, edit: Edit, place: int) -> float:
         gains = self._gains.get(kind_of(edit), [])
         mean = (sum(gains) + _OPTIMISM) / (len(gains) + 1)
-        return mean - place * 1e-3 + _NOISE * float(self._random.random())
+        return mean - place * 1e-3 + _JITTER * float(self._random.random())
 
 
 def kind_of(edit: Edit) -> str:

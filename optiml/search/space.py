@@ -157,7 +157,6 @@ class RecordedSpace:
             candidate=at.candidate,
             architecture=architecture,
             machine=self._machine,
-            verdict=at.verdict,
             metrics=metrics,
             limiter=limiter,
             tried=(*at.path, *failed),

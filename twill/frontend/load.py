@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ def load_kernel(spec: str | Path, options: FrontendOptions | None = None) -> Ker
     options = options or FrontendOptions()
     for kind in _KINDS:
         if kind.accepts(text):
+            _refuse_ignored(text, options, kind.ignores)
             return kind.load(text, options)
     raise fail("unknown-source", f"`{text}` is no kernel source", remedy="; ".join(k.form for k in _KINDS))
 
@@ -39,16 +40,35 @@ def load_of_task(task: Task, options: FrontendOptions) -> Kernel:
         return load_task_kernel(task, options)
     from twill.frontend.cuda import load_cuda_task
 
+    _refuse_ignored(task.name, options, (*_OF_TRITON, "constants"))
     return load_cuda_task(task, options)
+
+
+# Options by field -> flag; and those that only mean something to Triton's compiler.
+_FLAGS = {
+    "arguments": "--arg", "constants": "--const", "config_index": "--config", "num_warps": "--num-warps",
+    "num_stages": "--num-stages",
+}  # fmt: skip
+_OF_TRITON = ("arguments", "config_index", "num_stages")
+
+
+def _refuse_ignored(spec: str, options: FrontendOptions, ignored: Sequence[str]) -> None:
+    given = [_FLAGS[name] for name in ignored if getattr(options, name) not in (None, {})]
+    if given:
+        flags = ", ".join(given)
+        raise fail(
+            "unused-option", f"{flags} says nothing about `{spec}`, which is compiled without", remedy="leave it out"
+        )
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of source: how it is written, whether a spec is one, how it is loaded."""
+    """One kind of source: how it is written, whether a spec is one, how it is loaded, what options it ignores."""
 
     form: str
     accepts: Callable[[str], bool]
     load: Callable[[str, FrontendOptions], Kernel]
+    ignores: Sequence[str] = ()
 
 
 def _suffix(*suffixes: str) -> Callable[[str], bool]:
@@ -116,8 +136,10 @@ _KINDS = (
     _Kind("folder[:variant] with a task.toml", lambda spec: _split(spec)[0].is_dir(), _task),
     _Kind("folder/task.toml[:variant]", _suffix(".toml"), _task),
     _Kind("file.py[:kernel]", _suffix(".py"), _python),
-    _Kind("file.ttir[:kernel] (or .ttgir, .mlir)", _suffix(".ttir", ".ttgir", ".mlir"), _mlir),
-    _Kind("file.ptx[:entry]", _suffix(".ptx"), _ptx),
-    _Kind("file.cu[:kernel]", lambda spec: spec.endswith(".cu") or ".cu:" in spec, _cuda),
+    _Kind(
+        "file.ttir[:kernel] (or .ttgir, .mlir)", _suffix(".ttir", ".ttgir", ".mlir"), _mlir, (*_OF_TRITON, "constants")
+    ),
+    _Kind("file.ptx[:entry]", _suffix(".ptx"), _ptx, tuple(_FLAGS)),
+    _Kind("file.cu[:kernel]", lambda spec: spec.endswith(".cu") or ".cu:" in spec, _cuda, _OF_TRITON),
     _Kind("package.module:kernel", lambda spec: spec.count(":") == 1 and "/" not in spec, _module),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ir.graph import Op
@@ -18,19 +17,11 @@ from twill.report.page.profile_chart import storage_chart, unit_chart
 from twill.report.page.source import excerpts
 from twill.report.page.steady_chart import steady_chart
 from twill.report.page.template import page_template
+from twill.report.page.tile import Tile
 from twill.report.palette import NO_UNIT, colour_of, unit_colours
 from twill.report.text import MEANING, level_text
 
 BADGES = {Status.OPTIMAL: "good", Status.FEASIBLE: "fair", Status.INFEASIBLE: "bad", Status.TIMEOUT: "fair"}
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline number with its unit and a remark."""
-
-    label: str
-    value: str
-    note: str
 
 
 def html(schedule: Schedule) -> str:

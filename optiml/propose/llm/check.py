@@ -20,9 +20,8 @@ def fault(text: str, unit: Unit) -> str:
 
 def _cuda_fault(text: str, unit: Unit) -> str:
     source, before = Source.parse(text), Source.parse(unit.candidate.source)
-    kernels = [n for n in walk(source.root, "function_definition") if "__global__" in source.of(n).partition("{")[0]]
-    names = {source.of(d.child_by_field_name("declarator")) for k in kernels for d in walk(k, "function_declarator")}
-    if unit.entry not in names:
+    kernel = source.function(unit.entry)
+    if kernel is None or "__global__" not in source.of(kernel).partition("{")[0]:
         return f"there is no kernel `{unit.entry}` in the file"
     # The grammar does not know all of CUDA C++: what it could not read before may stay.
     if source.root.has_error and not before.root.has_error:

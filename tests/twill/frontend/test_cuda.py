@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,18 @@ def test_constants_are_macros(dot: Path) -> None:
 
     assert 77 not in steps({})
     assert 77 in steps({"STRIDE": 77})
+
+
+@pytest.mark.parametrize(
+    ("option", "flag"),
+    [({"arguments": {"n": "i32"}}, "--arg"), ({"config_index": 0}, "--config"), ({"num_stages": 2}, "--num-stages")],
+)
+def test_what_says_nothing_about_cuda_is_refused_by_its_name(dot: Path, option: dict[str, Any], flag: str) -> None:
+    (dot.parent / "k.ptx").write_text(".version 8.0\n.target sm_80\n.address_size 64\n")
+    for spec in (f"{dot}:dot", str(KERNELS / "matvec"), str(dot.parent / "k.ptx")):
+        with pytest.raises(UserError, match="unused-option") as caught:
+            load_kernel(spec, FrontendOptions(**option))
+        assert flag in str(caught.value)
 
 
 def test_a_loop_in_cuda_is_scheduled_to_a_proven_optimum(dot: Path) -> None:

@@ -12,6 +12,7 @@ from backends.model.report.report import Report
 from twill.report.numbers import count_text, time_text
 from twill.report.page.svg import picture, tag, text
 from twill.report.page.template import page_template
+from twill.report.page.tile import Tile
 from twill.report.palette import COLOURS
 from twill.report.profile.roofline_chart import roofline_chart
 from twill.report.profile.text import error_text, short
@@ -23,15 +24,6 @@ _STATES = ("long_scoreboard", "short_scoreboard", "wait", "math_pipe_throttle", 
            "lg_throttle", "not_selected", "dispatch_stall", "no_instruction")  # fmt: skip
 _OTHER = "#8a8f98"
 _ROW, _LABEL = 24, 150
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline number with a remark."""
-
-    label: str
-    value: str
-    note: str
 
 
 @dataclass(frozen=True)

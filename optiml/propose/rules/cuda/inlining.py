@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from optiml.cuda_source import Source, above, named, walk
+from optiml.cuda_source import Source, above, named, unqualified, walk
 from optiml.propose.rules.cuda.loops import written
 
 _LIMIT = 40
@@ -55,10 +55,10 @@ def _once(source: Source, entry: str) -> str | None:
     names = Counter(source.function_name(n) for n in walk(source.root, "function_definition"))
     # Which of several functions of a name is meant is for a compiler to say.
     functions = {f.name: f for f in defined if names[f.name] == 1}
-    kernel = next((n for n in walk(source.root, "function_definition") if source.function_name(n) == entry), None)
+    kernel = source.function(entry)
     for call in walk(kernel, "call_expression") if kernel is not None else ():
-        function = functions.get(source.of(call.children[0]))
-        if function is not None and kernel is not None and function.name != entry:
+        function = functions.get(unqualified(source.of(call.children[0])))
+        if function is not None and kernel is not None and function.name != unqualified(entry):
             changed = _inlined(source, kernel, call, function)
             if changed is not None:
                 return changed

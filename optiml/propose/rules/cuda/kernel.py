@@ -46,7 +46,7 @@ class CudaKernel:
         original = unit.candidate.source
         for text in (original, expanded(original)):
             source = Source.parse(text)
-            function = _function(source, unit.entry)
+            function = source.function(unit.entry)
             if function is not None and not function.has_error:
                 return CudaKernel(unit, source, function, tuple(_parameters(source, function, unit)))
         return None
@@ -134,16 +134,8 @@ class CudaRule:
 
 
 def _parses(text: str, entry: str) -> bool:
-    function = _function(Source.parse(text), entry)
+    function = Source.parse(text).function(entry)
     return function is not None and not function.has_error
-
-
-def _function(source: Source, name: str) -> Node | None:
-    for node in walk(source.root, "function_definition"):
-        declarator = _declarator(node)
-        if declarator is not None and source.of(_field(declarator, "declarator")) == name.rpartition("::")[2]:
-            return node
-    return None
 
 
 def _declarator(function: Node) -> Node | None:

@@ -12,7 +12,7 @@ from ir.task import load_task
 from optiml.candidate import Candidate, candidate_of
 from optiml.propose.exchange import Loose
 from optiml.propose.protocol import Context
-from optiml.verdict import HotLine, Metrics, SizeTime, Status, Verdict
+from optiml.verdict import HotLine, Metrics, SizeTime
 
 KERNELS = Path(__file__).parents[4] / "kernels"
 HOT = "y[static_cast<long long>(col) * rows + row] = x[static_cast<long long>(row) * cols + col];"
@@ -35,11 +35,8 @@ def context(name: str = "transpose", source: str = "") -> Context:
     task = load_task(KERNELS / name)
     own = candidate_of(task)
     candidate = Candidate(own.language, source) if source else own
-    verdict = Verdict(Status.OK, "profile", metrics=METRICS)
     machine = load_machine("a100")
-    return Context(
-        task, candidate, machine.architecture, verdict, METRICS, METRICS.limiter, machine=machine, log=Loose()
-    )
+    return Context(task, candidate, machine.architecture, METRICS, METRICS.limiter, machine=machine, log=Loose())
 
 
 def another_log(given: Context) -> Context:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from tree_sitter import Node
 
-from optiml.cuda_source import Source, walk
+from optiml.cuda_source import Source
 from optiml.propose.rules.cuda.forms.aliases import aliases
 from optiml.propose.rules.cuda.forms.declarations import separated
 from optiml.propose.rules.cuda.forms.guards import guarded, merged, returning
@@ -73,7 +73,7 @@ def _fixed(text: str, entry: str, passes: tuple[Pass, ...]) -> str:
 
 def _once(text: str, entry: str, passes: tuple[Pass, ...]) -> str | None:
     source = Source.parse(text)
-    function = next((n for n in walk(source.root, "function_definition") if source.function_name(n) == entry), None)
+    function = source.function(entry)
     if function is None or function.has_error:
         return None
     found = (change(source, function) for change in passes)
