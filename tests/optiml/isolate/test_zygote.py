@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -43,6 +44,24 @@ def test_answers_come_to_who_asked(client: ZygoteClient) -> None:
     numbers += [client.submit({"do": "echo", "text": str(n)}, LIMITS) for n in range(8)]
     assert [client.wait(n)["answer"]["echo"] for n in reversed(numbers[1:])] == [str(n) for n in reversed(range(8))]
     assert client.wait(numbers[0])["answer"] == {"slept": True}
+
+
+def test_long_requests_and_long_answers_do_not_wait_for_each_other() -> None:
+    """Each is more than a pipe holds, and nothing is read until all has been sent."""
+    client, text, answers = ZygoteClient(HANDLER, 2), "x" * 300_000, list[str]()
+
+    def ask_all() -> None:
+        numbers = []
+        for _ in range(6):
+            numbers.append(client.submit({"do": "echo", "text": text}, LIMITS))
+            time.sleep(0.3)
+        answers.extend(client.wait(number)["answer"]["echo"] for number in numbers)
+
+    asking = Thread(target=ask_all, daemon=True)
+    asking.start()
+    asking.join(60.0)
+    assert answers == [text] * 6
+    client.close()
 
 
 def test_children_run_side_by_side(client: ZygoteClient) -> None:
