@@ -11,9 +11,9 @@ _MODULES = {
     "cuda": (
         "coalesce", "two_dimensional", "warp_per_row", "block_per_row", "shared_tiling", "register_tiling",
         "transpose_tile", "private_histogram", "sum_before_atomic", "shuffle_reduction", "sequential_reduction",
-        "add_on_load", "online_softmax", "one_pass_variance", "vectorise_fill", "vectorise_loop", "double_buffer",
-        "async_copy", "pad_shared", "swizzle_shared", "aggregate_atomics", "persistent_blocks", "block_order",
-        "template_constants", "grid_stride", "cover_grid", "block_coarsening", "block_size", "block_constant",
+        "add_on_load", "online_softmax", "one_pass_variance", "welford", "vectorise_fill", "vectorise_loop",
+        "double_buffer", "async_copy", "pad_shared", "swizzle_shared", "aggregate_atomics", "persistent_blocks",
+        "block_order", "template_constants", "grid_stride", "cover_grid", "block_coarsening", "block_size", "block_constant",
         "tensor_cores", "read_only", "fast_math", "strength_reduction", "predication", "constant_memory",
         "loop_interchange", "inline", "launch_bounds", "unroll",
     ),

@@ -169,7 +169,7 @@ def test_records_are_kept_once(file: MemoryFile) -> None:
 
 
 def test_a_question_is_answered_from_the_same_records_again(file: MemoryFile) -> None:
-    file.add([record("a")])
+    file.add([record("a"), record("t", language="triton")])
     first = file.offered("q", "cuda", lambda rs: rs)
     file.add([record("b")])
     assert file.offered("q", "cuda", lambda rs: rs) == first == (record("a"),)

@@ -34,18 +34,13 @@ __global__ void f(const float* x, float* y, int n) {
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from tree_sitter import Node
-
-from optiml.cuda_source import walk
 from optiml.propose.rules.cuda.contraction import substituted
 from optiml.propose.rules.cuda.kernel import CudaKernel, CudaRule
-from optiml.propose.rules.cuda.loops import Loop, assignment, declared, loop_of, statements
+from optiml.propose.rules.cuda.variance import Moments, moments
 from optiml.propose.rules.rewrite import Rewrite
 
-_SHUFFLE = "__shfl_xor_sync"
 _START = """\
 float {shift} = {stop} > 0 ? {first} : 0.0f;
     float {squares} = 0.0f;
@@ -58,62 +53,22 @@ _BODY = """{{
 
 
 def _find(kernel: CudaKernel) -> Iterator[Rewrite]:
-    for block in walk(kernel.body, "compound_statement"):
-        nodes = statements(block)
-        for start, node in enumerate(nodes):
-            loop = loop_of(kernel.source, node)
-            text = _fused(kernel, nodes[start:], loop) if loop is not None else None
-            if text is not None:
-                yield Rewrite(f"{start}", kernel.source.spliced(*text))
+    for place, found in moments(kernel):
+        yield Rewrite(f"{place}", kernel.source.spliced(*_fused(kernel, found)))
 
 
-def _fused(kernel: CudaKernel, nodes: list[Node], loop: Loop) -> list[tuple[int, int, str]] | None:
-    source, update = kernel.source, _update(kernel, loop)
-    at = 1 + (len(nodes) > 1 and _SHUFFLE in source.names(nodes[1]))
-    mean = declared(source, nodes[at]) if len(nodes) > at + 2 and update else None
-    squares = declared(source, nodes[at + 1]) if mean is not None else None
-    second = loop_of(source, nodes[at + 2]) if squares is not None else None
-    if update is None or mean is None or squares is None or second is None:
-        return None
-    total, value = source.of(update[0]), source.of(update[2])
-    if not re.fullmatch(rf"{total}\s*/\s*[\w.]+", mean[1]) or not _is_square(
-        kernel, second, squares[0], value, mean[0]
-    ):
-        return None
-    if (loop.var, loop.start, loop.stop, loop.step) != (second.var, second.start, second.stop, second.step):
-        return None
-    shift, names = kernel.fresh("shift"), {"sum": total, "squares": squares[0], "value": value, "d": kernel.fresh("d")}
-    first = substituted(value, {loop.var: "0"})
-    start = _START.format(shift=shift, stop=loop.stop, first=first, squares=squares[0])
-    count = mean[1].rpartition("/")[2].strip()
-    end = f"{squares[0]} -= {count} * ({mean[0]} - {shift}) * ({mean[0]} - {shift});"
+def _fused(kernel: CudaKernel, m: Moments) -> list[tuple[int, int, str]]:
+    shift, loop = kernel.fresh("shift"), m.first
+    start = _START.format(shift=shift, stop=loop.stop, first=substituted(m.value, {loop.var: "0"}), squares=m.squares)
+    body = _BODY.format(shift=shift, sum=m.total, squares=m.squares, value=m.value, d=kernel.fresh("d"))
+    end = f"{m.squares} -= {m.count} * ({m.mean} - {shift}) * ({m.mean} - {shift});"
     return [
         (loop.node.start_byte, loop.node.start_byte, start),
-        (loop.body.start_byte, loop.body.end_byte, _BODY.format(shift=shift, **names)),
-        (nodes[at + 1].start_byte, nodes[at + 1].end_byte, ""),
-        (second.node.start_byte, second.node.end_byte, ""),
-        (nodes[_end(kernel, nodes, at + 2)].end_byte,) * 2 + (f"\n    {end}",),
+        (loop.body.start_byte, loop.body.end_byte, body),
+        (m.declarations[1].start_byte, m.declarations[1].end_byte, ""),
+        (m.second.node.start_byte, m.second.node.end_byte, ""),
+        (m.end_byte, m.end_byte, f"\n    {end}"),
     ]
-
-
-def _end(kernel: CudaKernel, nodes: list[Node], at: int) -> int:
-    """The last statement of the second loop and of its shuffles."""
-    return at + int(len(nodes) > at + 1 and _SHUFFLE in kernel.source.names(nodes[at + 1]))
-
-
-def _update(kernel: CudaKernel, loop: Loop) -> tuple[Node, str, Node] | None:
-    """`sum += value` as the whole body."""
-    body = statements(loop.body)
-    update = assignment(kernel.source, body[0]) if len(body) == 1 else None
-    return update if update is not None and update[1] == "+=" and update[0].type == "identifier" else None
-
-
-def _is_square(kernel: CudaKernel, loop: Loop, squares: str, value: str, mean: str) -> bool:
-    update = _update(kernel, loop)
-    if update is None or kernel.source.of(update[0]) != squares:
-        return False
-    text, distance = (re.sub(r"\s", "", t) for t in (kernel.source.of(update[2]), f"({value}-{mean})"))
-    return text == f"{distance}*{distance}"
 
 
 RULE = CudaRule(

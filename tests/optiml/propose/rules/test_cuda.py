@@ -32,6 +32,7 @@ CHAINS = {
     "aggregate-atomics": Chain("histogram:global", ("aggregate-atomics",)),
     "online-softmax": Chain("softmax_cuda/naive", ("warp-per-row", "online-softmax")),
     "one-pass-variance": Chain("layer_norm_cuda/naive", ("warp-per-row", "one-pass-variance")),
+    "welford": Chain("layer_norm_cuda/naive", ("warp-per-row", "welford")),
     "double-buffer": Chain("sgemm", ("coalesce", "register-tiling", "vectorise-fill", "double-buffer")),
     "async-copy": Chain("sgemm", ("coalesce", "shared-tiling", "double-buffer", "async-copy")),
     "persistent-blocks": Chain("reduction", ("shuffle-reduction", "persistent-blocks")),

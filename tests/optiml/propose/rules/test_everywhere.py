@@ -67,6 +67,11 @@ MISSES = {
         " m = fmaxf(m, x[i]); float s = 0.0f; for (int i = 0; i < n; ++i) s += expf(x[i + 1] - m); y[0] = s; }",
         "in:x out:y n",
     ),
+    "welford": (
+        "__global__ void f(const float* x, float* y, int n) { float s = 1.0f; for (int i = 0; i < n; ++i) s += x[i];"
+        " float m = s / n; float q = 0.0f; for (int i = 0; i < n; ++i) q += (x[i] - m) * (x[i] - m); y[0] = q; }",
+        "in:x out:y n",
+    ),
     "constant-memory": ("__global__ void f(float* x, int n) { const int t[2] = {n, 1}; x[0] = t[n]; }", "out:x n"),
 }
 

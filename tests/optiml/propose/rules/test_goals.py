@@ -25,7 +25,7 @@ GOALS = {
     "layer_norm": (Chain("layer_norm_cuda/naive", ("block-per-row:256", "vectorise-loop")), 20.0),
     "histogram": (Chain("histogram:global", ("private-histogram", "vectorise-loop")), 5.0),
     "matvec": (Chain("matvec", ("warp-per-row", "vectorise-loop")), 5.0),
-    "stencil": (Chain("stencil:naive", ("block-coarsening:x4",)), 1.35),
+    "stencil": (Chain("stencil:naive", ("block-coarsening:x4", "block-coarsening:z4")), 1.35),
     "triton_gemm": (Chain("gemm/untuned", ("configuration:128x128x64/8w3s",)), 2.0),
     "triton_attention": (Chain("attention_forward/untuned", ("configuration:128x64/4w3s",)), 1.3),
 }

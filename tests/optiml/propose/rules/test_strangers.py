@@ -24,6 +24,8 @@ CHAINS = (
     Chain("strangers/softmax_blocks", ("shuffle-reduction", "vectorise-loop")),
     Chain("strangers/layer_norm", ("block-per-row:256", "vectorise-loop")),
     Chain("strangers/layer_norm", ("warp-per-row", "one-pass-variance", "vectorise-loop")),
+    Chain("strangers/layer_norm", ("welford",)),
+    Chain("strangers/layer_norm", ("warp-per-row", "welford", "vectorise-loop")),
     Chain("strangers/histogram", ("private-histogram",)),
     Chain("strangers/histogram", ("private-histogram:binsx32", "vectorise-loop")),
     Chain("strangers/total", ("grid-stride:512", "sum-before-atomic:block", "vectorise-loop")),
