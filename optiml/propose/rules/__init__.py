@@ -13,9 +13,9 @@ _MODULES = {
         "transpose_tile", "private_histogram", "sum_before_atomic", "shuffle_reduction", "sequential_reduction",
         "add_on_load", "online_softmax", "one_pass_variance", "welford", "vectorise_fill", "vectorise_loop",
         "double_buffer", "async_copy", "pad_shared", "swizzle_shared", "aggregate_atomics", "persistent_blocks",
-        "block_order", "template_constants", "grid_stride", "cover_grid", "block_coarsening", "block_size", "block_constant",
-        "tensor_cores", "read_only", "fast_math", "strength_reduction", "predication", "constant_memory",
-        "loop_interchange", "inline", "launch_bounds", "unroll",
+        "block_order", "template_constants", "grid_stride", "cover_grid", "block_coarsening", "block_size",
+        "block_constant", "tensor_cores", "read_only", "fast_math", "strength_reduction", "predication",
+        "constant_memory", "loop_interchange", "inline", "launch_bounds", "unroll",
     ),
     "triton": (
         "configuration", "tile_size", "num_warps", "num_stages", "constants", "split_loop", "persistent_loop",
