@@ -61,5 +61,6 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 def _says_something(task: Task, sizes: Sizes) -> bool:
     values = task.values(sizes)
     elements = [prod(a.shape_at(values)) for a in task.arguments if a.kind != "scalar"]
-    drawn = [prod(a.shape_at(values)) for a in task.inputs if a.distribution.kind != "zeros"]
+    inputs = [a for a in task.inputs if a.role != "scratch" and a.distribution.kind != "zeros"]
+    drawn = [prod(a.shape_at(values)) for a in inputs]
     return min(elements, default=0) > 0 and max(drawn or elements) >= _ELEMENTS

@@ -25,6 +25,7 @@ from optiml.verdict import Metrics, SizeTime
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 SGEMM, SOFTMAX, ADD = (load_task(KERNELS / name) for name in ("sgemm", "softmax_cuda", "vector_add"))
+TOTAL = load_task(KERNELS.parent / "tests/adversarial/tasks/total")
 SIZES = {"M": 64, "N": 32, "K": 16}
 
 
@@ -153,6 +154,7 @@ def test_the_questions_of_a_run() -> None:
 def test_the_size_of_further_launches_is_small_and_says_something() -> None:
     assert probe_size(SGEMM, [{"M": 1, "N": 1, "K": 1}, {"M": 5, "N": 40, "K": 0}, SIZES]) == SIZES
     assert probe_size(SOFTMAX, [{"ROWS": 1, "COLS": 1}]) == {"ROWS": 1, "COLS": 1}
+    assert probe_size(TOTAL, [{"N": 1}, {"N": 700}]) == {"N": 700}, "its scratch memory is large at all sizes"
 
 
 @pytest.mark.parametrize("source", ["x" + ".x" * 100_000, "-" * 100_000 + "1", "(" * 5000, "\ud800", "a" * (1 << 21)])
