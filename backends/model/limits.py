@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backends.model.chip import ChipTime, Work, hand_out_cycles
-from backends.model.parameters import SUB_CORES, SmParameters
+from backends.model.parameters import SUB_CORES, WARP_LANES, SmParameters
 from backends.model.sm.costs import SECTOR_BYTES, MemoryCost
 from backends.model.sm.result import SmResult
 
@@ -49,14 +49,13 @@ def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
 def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, float]:
     sm = time.sm
     pipes = {_PIPE_NAMES.get(p, p): b / SUB_CORES for p, b in sm.pipe_busy.items() if p not in _UNNAMED and b}
-    lsu = sm.pipe_busy.get("lsu", 0.0)
-    l1, shared = _split(work.costs, sm)
+    l1, shared = _split(work.costs, sm, parameters)
     share = SmParameters(parameters.machine, {**parameters.overrides, "sm_count": time.active_sms})
     held = {
         "issue": sum(sm.issues) / SUB_CORES,
         **pipes,
-        "l1": lsu * l1,
-        "shared": lsu * shared,
+        "l1": l1,
+        "shared": shared,
         "l2": max(
             sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
             sm.bytes.get("l2 partial", 0.0) / SECTOR_BYTES / share.l2_partial_writes_per_cycle,
@@ -67,11 +66,15 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
     return {**shares, _CTA_LAUNCH: hand_out_cycles(work, parameters) / max(time.cycles, 1.0)}
 
 
-def _split(costs: Mapping[int, MemoryCost], sm: SmResult) -> tuple[float, float]:
-    """Shares of the load/store unit's work that were global and shared accesses, by their passes."""
-    passes = {"shared": 0.0, "other": 0.0}
+def _split(costs: Mapping[int, MemoryCost], sm: SmResult, parameters: SmParameters) -> tuple[float, float]:
+    """Cycles of global and of shared accesses: in the load/store unit, or on the way of what was loaded to registers."""
+    passes, returned = dict.fromkeys(("l1", "shared"), 0.0), dict.fromkeys(("l1", "shared"), 0.0)
     for index, cost in costs.items():
-        name = "shared" if cost.space in ("shared", "distributed") else "other"
+        name = "shared" if cost.space in ("shared", "distributed") else "l1"
         passes[name] += sm.issues[index] * max(cost.wavefronts, cost.tag_passes or 1.0, 1.0)
-    total = sum(passes.values())
-    return (passes["other"] / total, passes["shared"] / total) if total else (1.0, 0.0)
+        if cost.kind == "load":
+            returned[name] += sm.issues[index] * cost.bytes_per_lane * WARP_LANES
+    unit = sm.pipe_busy.get("lsu", 0.0) / (sum(passes.values()) or 1.0)
+    way = parameters.rate("writeback_bytes_per_cycle") * SUB_CORES
+    l1, shared = (max(passes[name] * unit, returned[name] / way) for name in passes)
+    return (l1, shared) if any(passes.values()) else (sm.pipe_busy.get("lsu", 0.0), 0.0)
