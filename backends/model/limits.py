@@ -67,7 +67,7 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
 
 
 def _split(costs: Mapping[int, MemoryCost], sm: SmResult, parameters: SmParameters) -> tuple[float, float]:
-    """Cycles of global and of shared accesses: in the load/store unit, or on the way of what was loaded to registers."""
+    """Cycles of global and of shared accesses: in the load/store unit, or on the way of what is loaded to registers."""
     passes, returned = dict.fromkeys(("l1", "shared"), 0.0), dict.fromkeys(("l1", "shared"), 0.0)
     for index, cost in costs.items():
         name = "shared" if cost.space in ("shared", "distributed") else "l1"
