@@ -15,7 +15,7 @@ _MODULES = {
         "double_buffer", "async_copy", "pad_shared", "swizzle_shared", "aggregate_atomics", "persistent_blocks",
         "block_order", "template_constants", "grid_stride", "cover_grid", "block_coarsening", "block_size",
         "block_constant", "tensor_cores", "read_only", "fast_math", "strength_reduction", "predication",
-        "constant_memory", "loop_interchange", "inline", "launch_bounds", "unroll",
+        "constant_memory", "loop_interchange", "march", "inline", "launch_bounds", "unroll",
     ),
     "triton": (
         "configuration", "tile_size", "num_warps", "num_stages", "constants", "split_loop", "persistent_loop",

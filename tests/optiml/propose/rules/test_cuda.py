@@ -47,6 +47,7 @@ CHAINS = {
     "predication": Chain("smooth", ("predication",)),
     "constant-memory": Chain("smooth", ("constant-memory",)),
     "loop-interchange": Chain("column_copy", ("loop-interchange",)),
+    "march": Chain("stencil:naive", ("march:z16",)),
     "inline": Chain("stencil:naive", ("inline",)),
     "launch-bounds": Chain("sgemm", ("launch-bounds:1024",)),
     "unroll": Chain("sgemm", ("unroll:0=4",)),

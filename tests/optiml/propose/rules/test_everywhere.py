@@ -72,6 +72,11 @@ MISSES = {
         " float m = s / n; float q = 0.0f; for (int i = 0; i < n; ++i) q += (x[i] - m) * (x[i] - m); y[0] = q; }",
         "in:x out:y n",
     ),
+    "march": (
+        "__global__ void f(const float* x, float* y, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x;"
+        " int z = blockIdx.y; if (z > 0) y[z * n + i] = x[z * n + i] - x[(z - 1) * n + i]; }",
+        "in:x out:y n",
+    ),
     "constant-memory": ("__global__ void f(float* x, int n) { const int t[2] = {n, 1}; x[0] = t[n]; }", "out:x n"),
 }
 
@@ -80,7 +85,8 @@ MISSES = {
 def test_a_rule_does_not_apply_where_its_precondition_fails(name: str) -> None:
     text, arguments = MISSES[name]
     (rule,) = (r for r in rules_for("cuda") if r.name == name)
-    extents = {"launch_block": [32, 8], "launch_grid": [4, 4]} if name == "coalesce" else {}
+    has_planes = name in ("coalesce", "march")
+    extents = {"launch_block": [32, 8], "launch_grid": [4, 4]} if has_planes else {}
     assert not list(rule.rewrites(example_unit(text, arguments, **extents)))
 
 
