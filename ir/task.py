@@ -18,6 +18,8 @@ Sizes = Mapping[str, int]
 
 # Inputs beside a task's distributions for which its kernel must be right, see backends.run.regimes.
 REGIMES = ("high", "low", "wide", "equal", "sorted")
+# All that a task has at once; no task names it.
+MIXED = "mixed"
 SIZE_SETS = ("search", "verify", "report")
 STANDARDS = ("c++17", "c++20")
 TARGET = re.compile(r"sm_\d+[af]?")

@@ -8,13 +8,13 @@ values move is this project's choice: 32 times the deviation lets exp overflow i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from backends.run.inputs import DTYPES, draw, generator_of
+from backends.run.inputs import DTYPES, draw, draw_inputs, generator_of
 from ir.argument import Argument
-from ir.task import Sizes, Task
+from ir.task import MIXED, Sizes, Task
 
 # Deviation of what is spread, and of what is moved by _SHIFT deviations, in formats of a range like that of fp32.
 _WIDE, _MOVED, _SHIFT = 32.0, 32.0, 6.0
@@ -24,13 +24,27 @@ _NARROW = (torch.float16, torch.float8_e4m3fn, torch.float8_e5m2)
 # Of a bounded range, the part at its end from which moved values are.
 _END = 0.125
 
+_BY_ROWS = ("normal", "uniform", "integers")
+
 Moved = Callable[[torch.Tensor], torch.Tensor]
+Inputs = Mapping[str, torch.Tensor]
 
 
 def draw_regime(task: Task, sizes: Sizes, seed: int, regime: str) -> dict[str, torch.Tensor]:
-    """Argument name -> contiguous CPU tensor as `draw_inputs` gives it; `regime` is one of `ir.task.REGIMES`."""
+    """Argument name -> contiguous CPU tensor as `draw_inputs` gives it; `regime`: one of `ir.task.REGIMES` or MIXED."""
     values = task.values(sizes)
+    if regime == MIXED:
+        return _mixed(task, draw_inputs(task, sizes, seed), [draw_regime(task, sizes, seed, r) for r in task.regimes])
     return {a.name: _drawn(a, values, generator_of(seed, f"{regime} {a.name}"), regime) for a in task.inputs}
+
+
+def _mixed(task: Task, own: Inputs, regimes: Sequence[Inputs]) -> dict[str, torch.Tensor]:
+    """A row, or of a vector an element, of one regime after the other; what is no field of values as it is."""
+    found = {name: x.clone() for name, x in own.items()}
+    for a in (a for a in task.inputs if a.role != "scratch" and a.distribution.kind in _BY_ROWS and a.shape):
+        for number, drawn in enumerate(regimes):
+            found[a.name][number :: len(regimes)] = drawn[a.name][number :: len(regimes)]
+    return found
 
 
 def _drawn(argument: Argument, values: Sizes, generator: torch.Generator, regime: str) -> torch.Tensor:

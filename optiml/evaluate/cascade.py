@@ -27,7 +27,7 @@ from optiml.evaluate.job import Job, text_of
 from optiml.evaluate.memo import digest_of, recall, remember
 from optiml.evaluate.problem import changes
 from optiml.evaluate.profiled import metrics_of
-from optiml.evaluate.repeats import NOT_BITWISE, probe_size, repeats
+from optiml.evaluate.repeats import NOT_BITWISE, mixed, probe_size, repeats
 from optiml.verdict import Metrics, Status, Verdict, failed
 
 if TYPE_CHECKING:
@@ -152,11 +152,17 @@ class _Run:
         with self._stage("verify"):
             run = TaskRun(Case(task, machine.architecture, sizes), open_device("emulator", options), job.seed)
             self._passed(run.launched(compiled))
-            if not job.result_alone and sizes == probe_size(task, job.verify):
-                self._repeat(run, compiled)
+            if not job.result_alone:
+                self._repeat(run, compiled, sizes)
 
-    def _repeat(self, run: TaskRun, compiled: Compiled) -> None:
-        for told, outcome in repeats(run, compiled, self.job.seed):
+    def _repeat(self, run: TaskRun, compiled: Compiled, sizes: Sizes) -> None:
+        verify = self.job.verify
+        found: Iterator[tuple[str, Outcome]] = iter(())
+        if sizes == probe_size(run.case.task, verify):
+            found = repeats(run, compiled, self.job.seed)
+        elif sizes == verify[-1]:
+            found = mixed(run, compiled)
+        for told, outcome in found:
             self._passed(outcome, told)
             if told == NOT_BITWISE:
                 self.seen.append(told)

@@ -1,6 +1,7 @@
 """Launched again: other turns of the threads, other inputs, and the same kernel with whatever it kept before.
 
-This happens at one size, the smallest that says something, so that it costs little.
+All of this happens at one size, the smallest that says something, so that it costs little; at the largest size, where
+a kernel may go another way, one launch more has all other inputs, a row of each in turn.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends.run.devices import rescheduled
 from backends.run.outcome import Outcome, Status
+from ir.task import MIXED
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +45,14 @@ def repeats(run: TaskRun, compiled: Compiled, seed: int) -> Iterator[tuple[str, 
         yield f"launched again, with inputs `{regime}`" if regime else _with_other_turns(first, run, outcome), outcome
         if outcome.status != Status.PASSED:
             return
+
+
+def mixed(run: TaskRun, compiled: Compiled) -> Iterator[tuple[str, Outcome]]:
+    """The same of one further launch, whose inputs have a row of each regime in turn."""
+    outcome = run.again(compiled, MIXED) if run.case.task.regimes else None
+    if outcome is not None:
+        names = ", ".join(f"`{regime}`" for regime in run.case.task.regimes)
+        yield f"launched again, with rows of inputs {names} in turn", outcome
 
 
 def _with_other_turns(first: Mapping[str, torch.Tensor], run: TaskRun, outcome: Outcome) -> str:

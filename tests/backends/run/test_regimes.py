@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from backends.run.inputs import DTYPES
+from backends.run.inputs import DTYPES, draw_inputs
 from backends.run.oracle import compare, expected_elsewhere, expected_outputs
 from backends.run.regimes import draw_regime
 from ir.diagnostics import UserError
-from ir.task import REGIMES, Task, load_task, task_files
+from ir.task import MIXED, REGIMES, Task, load_task, task_files
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 TASKS = [load_task(f) for f in task_files(KERNELS)]
@@ -20,7 +20,7 @@ SOFTMAX = load_task(KERNELS / "softmax_cuda")
 SIZES = {"ROWS": 3, "COLS": 31}
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", (*REGIMES, MIXED))
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: f"{t.name}-{t.source.stem}")
 def test_inputs_keep_their_form_and_their_bounds(task: Task, regime: str) -> None:
     sizes = min(task.sizes["verify"], key=lambda s: sum(s.values()))
@@ -41,6 +41,15 @@ def test_inputs_keep_their_form_and_their_bounds(task: Task, regime: str) -> Non
 def test_moved_inputs_lie_where_exp_overflows_and_underflows() -> None:
     high, low = (draw_regime(SOFTMAX, SIZES, 0, regime)["x"] for regime in ("high", "low"))
     assert high.amax(1).min() > 89 and low.max() < 0 and low.mean() < -150
+
+
+def test_mixed_inputs_have_a_row_of_each_regime_in_turn() -> None:
+    sizes = {"ROWS": 7, "COLS": 31}
+    x = draw_regime(SOFTMAX, sizes, 0, MIXED)["x"]
+    for row in range(7):
+        assert torch.equal(x[row], draw_regime(SOFTMAX, sizes, 0, SOFTMAX.regimes[row % 5])["x"][row])
+    own = draw_regime(replace(SOFTMAX, regimes=()), sizes, 0, MIXED)["x"]
+    assert torch.equal(own, draw_inputs(SOFTMAX, sizes, 0)["x"])
 
 
 def test_the_sum_of_equal_inputs_is_exact() -> None:
