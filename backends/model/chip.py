@@ -18,6 +18,7 @@ from itertools import accumulate, zip_longest
 from backends.model.matching.match import MatchedClass
 from backends.model.parameters import SmParameters
 from backends.model.sm import BarrierUse, MemoryCost, SmResult, TensorShape, executed_blocks, simulate
+from backends.model.sm.costs import SECTOR_BYTES
 from backends.model.thinning import Cta, simulate_bounded
 from backends.sass.function import Function
 
@@ -97,8 +98,20 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     cycles = result.cycles
     if left := (count - simulated) // resident:
         cycles += left * _round_cycles(work, share, result, simulated, resident, rounds)
-    cycles = max(cycles, hand_out_cycles(work, parameters))
+    even = max(shared_cycles(result, share).values()) * work.ctas / active / simulated
+    cycles = max(cycles, even, hand_out_cycles(work, parameters))
     return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
+
+
+def shared_cycles(sm: SmResult, share: SmParameters) -> dict[str, float]:
+    """Cycles that what the SM moved takes at its share of L2 and DRAM: a few rounds may be done sooner, not all."""
+    return {
+        "l2": max(
+            sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
+            sm.bytes.get("l2 partial", 0.0) / SECTOR_BYTES / share.l2_partial_writes_per_cycle,
+        ),
+        "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
+    }
 
 
 def hand_out_cycles(work: Work, parameters: SmParameters) -> float:

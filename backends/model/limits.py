@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backends.model.chip import ChipTime, Work, hand_out_cycles
+from backends.model.chip import ChipTime, Work, hand_out_cycles, shared_cycles
 from backends.model.parameters import SUB_CORES, WARP_LANES, SmParameters
-from backends.model.sm.costs import SECTOR_BYTES, MemoryCost
+from backends.model.sm.costs import MemoryCost
 from backends.model.sm.result import SmResult
 
 # Nsight Compute's rule "Speed of Light": below 60 % of every unit's rate, latencies limit the kernel.
@@ -56,11 +56,7 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
         **pipes,
         "l1": l1,
         "shared": shared,
-        "l2": max(
-            sm.bytes.get("l2", 0.0) / share.l2_bytes_per_cycle,
-            sm.bytes.get("l2 partial", 0.0) / SECTOR_BYTES / share.l2_partial_writes_per_cycle,
-        ),
-        "dram": sm.bytes.get("dram", 0.0) / share.dram_bytes_per_cycle,
+        **shared_cycles(sm, share),
     }
     shares = {name: value / time.simulated_share_cycles for name, value in held.items() if value}
     return {**shares, _CTA_LAUNCH: hand_out_cycles(work, parameters) / max(time.cycles, 1.0)}
