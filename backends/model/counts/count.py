@@ -125,7 +125,8 @@ class _Counting:
         weights: dict[bytes, float] = {}
         ran: dict[bytes, list[int]] = {}
         counts: dict[bytes, NDArray[np.int32]] = {}
-        for label, example in enumerate(found.labels.examples):
+        # Units that were run again, with more before them, may have left the class that they were in at first.
+        for label, example in ((k, e) for k, e in enumerate(found.labels.examples) if k in members):
             ctas = self.units.ctas_of(members[label]).reshape(-1, self.units.size)
             for rank, one in enumerate(example):
                 key = one.tobytes()

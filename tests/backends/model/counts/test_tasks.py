@@ -42,6 +42,16 @@ def test_tensor_kernels(name: str, variant: str, target: str) -> None:
     _compare(name, variant, target)
 
 
+def test_blocks_that_wait_for_as_long_as_others_take_are_counted() -> None:
+    """Run again with more before it, a block may wait for another number of turns, and leave its class empty."""
+    pytest.importorskip("cuda.bindings")
+    task = load_task("kernels/scan").variant("small_tiles")
+    [sizes] = task.sizes["search"]
+    compiled = compile_task(task, sizes, "sm_80")
+    counts = count(task_launch(compiled, task, sizes), load_machine("a100"))
+    assert sum(c.weight for c in counts.classes) == pytest.approx(counts.ctas)
+
+
 def _compare(name: str, variant: str, target: str) -> None:
     """The search sizes; instructions must be equal, and passes through shared memory nearly so."""
     task = load_task(f"kernels/{name}")
