@@ -8,9 +8,9 @@ def read(b: torch.Tensor, wanted: float) -> dict[str, torch.Tensor]:
     return {"found": (b == wanted).sum().to(torch.int32)[None]}
 
 
-def fill(N: int, s: float) -> dict[str, torch.Tensor]:
-    """Return `a` (N,) of s."""
-    return {"a": torch.full((N,), s, dtype=torch.float64)}
+def fill(n: int, s: float, WIDTH: int) -> dict[str, torch.Tensor]:
+    """Return `a` of n * WIDTH elements, all of them s."""
+    return {"a": torch.full((n * WIDTH,), s, dtype=torch.float64)}
 
 
 def copy(b: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ SHIPPED = {
     "vector_add", "reduction", "transpose", "sgemm", "softmax_cuda", "layer_norm_cuda", "histogram", "scan",
     "scan_work_efficient", "stencil", "spmv", "gemm_cp_async", "gemm_wmma", "grid_sync", "grid_sync_smooth",
     "gemm_warp_specialized", "gemm_warp_specialized_blackwell", "attention_warp_specialized",
-    "attention_warp_specialized_blackwell", "stream_read", "stream_copy", "stream_scale", "stream_triad",
+    "attention_warp_specialized_blackwell", "stream_read", "stream_fill", "stream_copy", "stream_scale", "stream_triad",
     "stream_reduction", "matvec", "softmax_naive", "layer_norm_naive", "gemm_naive",
 }  # fmt: skip
 # Shared memory of one block: CUDA C++ programming guide, technical specifications.
