@@ -29,6 +29,7 @@ from ir.task import Task, load_task
 from optiml.api import Result, Settings, optimize, resume
 from optiml.search.budget import Budget
 from optiml.store.reading import read_run
+from twill.cli.entry import run
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 
@@ -236,4 +237,4 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "python -m bench.optimize", None)

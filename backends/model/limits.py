@@ -49,7 +49,7 @@ def limits_of(work: Work, time: ChipTime, parameters: SmParameters) -> Limits:
 def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, float]:
     sm = time.sm
     pipes = {_PIPE_NAMES.get(p, p): b / SUB_CORES for p, b in sm.pipe_busy.items() if p not in _UNNAMED and b}
-    l1, shared = _split(work.costs, sm, parameters)
+    l1, shared = memory_cycles(work.costs, sm, parameters)
     share = SmParameters(parameters.machine, {**parameters.overrides, "sm_count": time.active_sms})
     held = {
         "issue": sum(sm.issues) / SUB_CORES,
@@ -62,7 +62,7 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
     return {**shares, _CTA_LAUNCH: hand_out_cycles(work, parameters) / max(time.cycles, 1.0)}
 
 
-def _split(costs: Mapping[int, MemoryCost], sm: SmResult, parameters: SmParameters) -> tuple[float, float]:
+def memory_cycles(costs: Mapping[int, MemoryCost], sm: SmResult, parameters: SmParameters) -> tuple[float, float]:
     """Cycles of global and of shared accesses: in the load/store unit, or on the way of what is loaded to registers."""
     passes, returned = dict.fromkeys(("l1", "shared"), 0.0), dict.fromkeys(("l1", "shared"), 0.0)
     for index, cost in costs.items():

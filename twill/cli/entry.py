@@ -50,10 +50,10 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-def run(group: click.Group, program: str, arguments: list[str] | None) -> None:
+def run(command: click.Command, program: str, arguments: list[str] | None) -> None:
     """Run a command and exit with a code of the contract."""
     try:
-        code = group.main(args=arguments, prog_name=program, standalone_mode=False)
+        code = command.main(args=arguments, prog_name=program, standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
     except click.ClickException as error:

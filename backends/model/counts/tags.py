@@ -1,9 +1,10 @@
 """Passes of a warp's access through the tags of the L1, which lie in banks: one line of each bank in a pass.
 
 The bank of a line is its number folded by exclusive or, as many bits at a time as number the banks. Found in the tag
-wavefronts by stride of 4 and 8 bytes that gpu-strides of RRZE gpu-benches counted on A100 (`t_output_wavefronts`; of
-all linear hashes of nine bits this one is the nearest, 2 % off on average), where cycles are the larger of these passes
-and those through the banks of the data.
+wavefronts by stride of 4 and 8 bytes that gpu-strides of RRZE gpu-benches counted on A100 (`t_output_wavefronts`, 2 %
+off on average; a search among linear hashes of nine bits found none nearer), where cycles are the larger of these
+passes and those through the banks of the data. Loads of 4 bytes at strides 2, 3, 5 and 7 take up to a fifth more than
+this says: what they add is no function of the lines alone.
 """
 
 from __future__ import annotations

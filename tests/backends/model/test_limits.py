@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends.machines import load_machine
-from backends.model.limits import _split
+from backends.model.limits import memory_cycles
 from backends.model.parameters import SmParameters
 from backends.model.sm.costs import MemoryCost
 from tests.backends.model.sm.builder import run
@@ -18,7 +18,7 @@ def cycles(cost: MemoryCost, text: str) -> tuple[float, float]:
     """Cycles of L1 and of shared memory for eight independent loads by one warp."""
     code = "\n".join(text.format(to=20 + 4 * i) for i in range(LOADS))
     costs = dict.fromkeys(range(LOADS), cost)
-    return _split(costs, run(code, machine="a100", costs=costs), PARAMETERS)
+    return memory_cycles(costs, run(code, machine="a100", costs=costs), PARAMETERS)
 
 
 def test_one_address_for_all_lanes_is_read_at_once_but_written_to_all_registers() -> None:

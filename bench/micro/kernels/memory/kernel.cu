@@ -122,9 +122,9 @@ __device__ unsigned sum(const unsigned (&values)[UNROLL]) {
     return total;
 }
 
-// Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther on,
-// and all of these again: a warp's loads begin at every fourth element of a line. That they do not move, the compiler cannot
-// know: `cycles` holds 0 at first.
+// Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther
+// on, so that a warp's loads begin at every fourth element of a line; and all of these again. `cycles` holds 0 at first,
+// which the compiler does not know, so that no load can be left out.
 template <int WORDS, int STRIDE, int UNROLL>
 __global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
     const long long zero = cycles[0];
