@@ -91,8 +91,11 @@ class Device(Protocol):
 
     name: str
 
-    def load(self, ptx: str, entry: str | None = None, file: str = "<ptx>") -> Kernel:
-        """Load PTX and return an entry (the only one, if no name is given). UserError for what cannot be loaded."""
+    def load(self, ptx: str, entry: str | None = None, file: str = "<ptx>", cubin: bytes | None = None) -> Kernel:
+        """Load PTX and return an entry (the only one, if no name is given). UserError for what cannot be loaded.
+
+        cubin: what the compiler made of that PTX, for a device that runs machine code.
+        """
 
     def allocate(self, nbytes: int, label: str = "") -> Buffer:
         """Uninitialised memory, aligned to at least 256 bytes. MemoryError when there is none left."""

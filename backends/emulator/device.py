@@ -64,8 +64,11 @@ class Emulator:
         self._allocations: dict[int, Allocation] = {}
         self._initialised = Initialised()
 
-    def load(self, ptx: str, entry: str | None = None, file: str = "<ptx>") -> EmulatedKernel:
+    def load(
+        self, ptx: str, entry: str | None = None, file: str = "<ptx>", cubin: bytes | None = None
+    ) -> EmulatedKernel:
         """Parse and translate an entry; raises UserError for what cannot be parsed or is not implemented."""
+        del cubin
         module = parse_ptx(ptx, file)
         function = _entry(module, entry)
         loaded = load_kernel(module, function, load_variables(module, self.arena), self.arena)

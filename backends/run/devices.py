@@ -11,7 +11,7 @@ from backends.device import CHECKS, Device
 from backends.machines import load_machine, machine_names
 from ir.diagnostics import fail
 
-DEVICES = ("emulator",)
+DEVICES = ("emulator", "cuda")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,14 @@ DEFAULTS = DeviceOptions()
 
 
 def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> Device:
-    """The device of that name. Raises UserError: unknown-device, unknown-check."""
+    """The device of that name. Raises UserError: unknown-device, unknown-check, missing-part where there is no GPU."""
     if name not in DEVICES:
         raise fail("unknown-device", f"there is no device `{name}`", remedy=f"devices: {', '.join(DEVICES)}")
+    if name == "cuda":
+        from backends.cuda.device import CudaDevice
+
+        gpu: Any = CudaDevice(options.time_limit_s)
+        return cast(Device, gpu)
     from backends.emulator.batch import Settings
     from backends.emulator.device import Emulator
 
@@ -54,6 +59,12 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
     )
     device: Any = Emulator(settings)
     return cast(Device, device)
+
+
+def own_targets(device: Device) -> list[str]:
+    """The architecture that a GPU runs; none for the emulated device, which runs what a task names."""
+    driver = getattr(device, "driver", None)
+    return [driver.architecture] if driver else []
 
 
 def rescheduled(device: Device, seed: int) -> None:

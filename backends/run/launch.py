@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -30,12 +31,21 @@ def run_compiled(
     """
     if not prod(grid) and compiled.language in ("triton", "gluon"):
         return LaunchResult()
+    with prepared(device, compiled, arguments, grid) as (config, values):
+        return device.launch(kernel, config, values)
+
+
+@contextmanager
+def prepared(
+    device: Device, compiled: Compiled, arguments: Mapping[str, Any], grid: Extent
+) -> Iterator[tuple[LaunchConfig, list[Argument]]]:
+    """What `Device.launch` is told; the launch's scratch memory is there within. Raises as `run_compiled`."""
     shape = call.launch_shape(compiled, grid)
     config = LaunchConfig(shape.grid, shape.block, shape.dynamic_smem_bytes, shape.cluster, shape.cooperative)
     scratch = {role: device.allocate(size, role) for role, size in call.scratch_bytes(compiled, grid).items()}
     try:
         addresses = {role: buffer.address for role, buffer in scratch.items()}
-        return device.launch(kernel, config, device_arguments(compiled, arguments, addresses))
+        yield config, device_arguments(compiled, arguments, addresses)
     finally:
         for buffer in scratch.values():
             device.free(buffer)

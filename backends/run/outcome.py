@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backends.findings import Finding
+from backends.measured import Measured
 from ir.diagnostics import Diagnostic, ExitCode
 
 
@@ -76,11 +77,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall clock of this machine, in seconds; it says nothing about a GPU when the device is emulated."""
+    """Wall clock of this machine, in seconds; it says nothing about a GPU when the device is emulated.
+
+    measured: what a GPU took, where it was one.
+    """
 
     compile_s: float = 0.0
     load_s: float = 0.0
     run_s: float = 0.0
+    measured: Measured | None = None
 
 
 @dataclass(frozen=True)

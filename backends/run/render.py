@@ -25,8 +25,16 @@ def task_table(outcomes: Sequence[Outcome]) -> Any:
         size = " ".join(f"{name}={value}" for name, value in o.sizes.items())
         numbers = (_number(worst.error), _number(worst.tolerance)) if worst else ("", "")
         cells = (o.variant or "-", o.target, size, o.status, *numbers)
-        table.add_row(*cells, _instructions(o.counters), f"{o.timing.run_s:.2f} s")
+        table.add_row(*cells, *_cost(o))
     return table
+
+
+def _cost(outcome: Outcome) -> tuple[str, str]:
+    """What is known of a run's cost: instructions and this machine's time, or the GPU's."""
+    measured = outcome.timing.measured
+    if measured is None:
+        return _instructions(outcome.counters), f"{outcome.timing.run_s:.2f} s"
+    return "", f"{measured.median_us:.1f} us ±{measured.spread / 2:.0%}, measured"
 
 
 def launch_table(launches: Sequence[LaunchRecord]) -> Any:

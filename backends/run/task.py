@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -59,13 +60,26 @@ def run_cases(
     """
     deadline_s = time.monotonic() + options.time_limit_s
     found = []
-    for number, case in enumerate(todo, 1):
-        left_s = deadline_s - time.monotonic()
-        limited = replace(options, time_limit_s=max(round(left_s, 1), _SHORTEST_S))
-        outcome = run_case(case, device, limited) if left_s > 0 else _not_begun(case)
-        found.append(outcome)
-        progress(f"{number}/{len(todo)} {_label(case)}: {outcome.status}")
+    with runner_of(device) as run:
+        for number, case in enumerate(todo, 1):
+            left_s = deadline_s - time.monotonic()
+            limited = replace(options, time_limit_s=max(round(left_s, 1), _SHORTEST_S))
+            outcome = run(case, limited) if left_s > 0 else _not_begun(case)
+            found.append(outcome)
+            progress(f"{number}/{len(todo)} {_label(case)}: {outcome.status}")
     return found
+
+
+@contextmanager
+def runner_of(device: str) -> Iterator[Callable[[Case, DeviceOptions], Outcome]]:
+    """What runs a case on that device: here where it is emulated, and in a child process on a GPU."""
+    if device != "cuda":
+        yield lambda case, options: run_case(case, device, options)
+        return
+    from backends.run.gpu import GpuProcess
+
+    with GpuProcess() as process:
+        yield process.run
 
 
 def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFAULTS) -> Outcome:
@@ -75,7 +89,7 @@ def run_case(case: Case, device: str = "emulator", options: DeviceOptions = DEFA
     try:
         compiled = compile_task(case.task, case.sizes, case.target)
     except UserError as error:
-        return _no_launch(case, error, time.perf_counter() - started)
+        return refused_compile(case, error, time.perf_counter() - started)
     compile_s = time.perf_counter() - started
     outcome = TaskRun(case, machine, options.seed).launched(compiled)
     return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s))
@@ -96,11 +110,11 @@ class TaskRun:
     kernel: Kernel | None = None
     is_blind: bool = False
 
-    def launched(self, compiled: Compiled) -> Outcome:
-        """Load and launch; what the device refuses is an outcome."""
+    def launched(self, compiled: Compiled, compares: bool = True) -> Outcome:
+        """Load and launch; what the device refuses is an outcome. compares: ask the reference, which takes its time."""
         started = time.perf_counter()
         try:
-            self.kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx")
+            self.kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx", compiled.cubin)
             load_s = time.perf_counter() - started
             self.buffers = self._allocated()
             self.inputs = draw_inputs(self.case.task, self.case.sizes, self.seed)
@@ -111,7 +125,8 @@ class TaskRun:
         except MemoryError as error:
             return _outcome(self.case, Status.FAULT, diagnostics=(Diagnostic("out-of-memory", str(error)),))
         run_s = time.perf_counter() - started - load_s
-        outcome = self._judged(result, lambda: expected_outputs(self.case.task, self.case.sizes, self.inputs))
+        task, sizes = self.case.task, self.case.sizes
+        outcome = self._judged(result, lambda: expected_outputs(task, sizes, self.inputs) if compares else {})
         return replace(outcome, timing=Timing(load_s=load_s, run_s=run_s))
 
     def again(self, compiled: Compiled, regime: str = "") -> Outcome | None:
@@ -140,10 +155,30 @@ class TaskRun:
         values = self.case.task.values(self.case.sizes)
         return {a.name: self._read(self.buffers[a.name], a.dtype, a.shape_at(values)) for a in self.case.task.outputs}
 
+    def refresh(self) -> None:
+        """Write anew the inputs that the kernel overwrites."""
+        for argument in self.case.task.inputs:
+            if argument.role != "in":
+                self.device.write(self.buffers[argument.name], as_bytes(self.inputs[argument.name]))
+
+    def arguments(self) -> dict[str, Any]:
+        """Parameter -> what `run_compiled` takes."""
+        values = self.case.task.values(self.case.sizes)
+        found: dict[str, Any] = {}
+        for a in self.case.task.arguments:
+            if a.kind == "scalar":
+                found[a.parameter] = a.value_at(values)
+            elif a.kind == "descriptor":
+                shape = a.shape_at(values)
+                found[a.parameter] = Descriptor(self.buffers[a.name].address, shape, _row_major(shape))
+            else:
+                found[a.parameter] = self.buffers[a.name].address
+        return found
+
     def _launch(self, compiled: Compiled) -> LaunchResult:
         assert self.kernel is not None, "it is loaded before"
         grid = self.case.task.grid(self.case.sizes)
-        return run_compiled(self.device, self.kernel, compiled, self._arguments(self.buffers), grid)
+        return run_compiled(self.device, self.kernel, compiled, self.arguments(), grid)
 
     def _allocated(self) -> dict[str, Buffer]:
         """Memory for the tensors; that of outputs is left as the device allocates it."""
@@ -155,20 +190,6 @@ class TaskRun:
         for name, tensor in self.inputs.items():
             self.device.write(self.buffers[name], as_bytes(tensor))
 
-    def _arguments(self, buffers: Mapping[str, Buffer]) -> dict[str, Any]:
-        """Parameter -> what `run_compiled` takes."""
-        values = self.case.task.values(self.case.sizes)
-        found: dict[str, Any] = {}
-        for a in self.case.task.arguments:
-            if a.kind == "scalar":
-                found[a.parameter] = a.value_at(values)
-            elif a.kind == "descriptor":
-                shape = a.shape_at(values)
-                found[a.parameter] = Descriptor(buffers[a.name].address, shape, _row_major(shape))
-            else:
-                found[a.parameter] = buffers[a.name].address
-        return found
-
     def _judged(self, result: LaunchResult, expected: Callable[[], Mapping[str, Expected]]) -> Outcome:
         seen: dict[str, Any] = {
             "counters": dict(result.counters),
@@ -179,7 +200,7 @@ class TaskRun:
             status = LIMITS.get(result.fault.rule, Status.FAULT)
             return _outcome(self.case, status, fault=result.fault, **seen)
         known, got = expected(), self.outputs()
-        comparisons = tuple(compare(a.name, got[a.name], known[a.name]) for a in self.case.task.outputs)
+        comparisons = tuple(compare(name, got[name], wanted) for name, wanted in known.items())
         overwritten = self._overwritten(self.buffers)
         wrong = overwritten or not all(c.passed for c in comparisons)
         found = any(f.is_error for f in result.findings)
@@ -219,7 +240,7 @@ def _outcome(case: Case, status: Status, **seen: Any) -> Outcome:
     return Outcome(case.task.variant_name, case.target, dict(case.sizes), status, **seen)
 
 
-def _no_launch(case: Case, error: UserError, compile_s: float) -> Outcome:
+def refused_compile(case: Case, error: UserError, compile_s: float) -> Outcome:
     """Why there is no compiled kernel; a missing compiler is the user's to install, so it is raised on."""
     if error.exit_code == ExitCode.MISSING:
         raise error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ir.diagnostics import ExitCode, fail
 from twill.cli.progress import progress_line
@@ -20,6 +21,13 @@ _SIZE_SETS = ("search", "verify", "report")
 _ENGINES = ("auto", "numpy", "native")
 _SCRIPT_TARGET = "sm_90"
 _CONFIGS = ("first", "all")
+_EMULATED = {
+    "checks": "--check",
+    "completion": "--completion",
+    "engine": "--engine",
+    "counters": "--counters",
+    "budget": "--budget",
+}
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -53,6 +61,8 @@ def command(
     every launch on its tensors goes to the device.
     """
     device, configs = flags.pop("device"), flags.pop("configs")
+    if device == "cuda":
+        _refuse_emulated()
     targets, options = flags.pop("targets"), _options(**flags)
     if source.suffix == ".py":
         if variant is not None:
@@ -61,6 +71,15 @@ def command(
     if arguments:
         raise fail("invalid-option", f"a task takes no arguments, got `{' '.join(arguments)}`")
     return _task(source, variant, targets, sizes, device, options, as_json, quiet)
+
+
+def _refuse_emulated() -> None:
+    """Flags of the emulated device say nothing about a GPU."""
+    context = click.get_current_context()
+    for name, flag in _EMULATED.items():
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            remedy = "leave it out, or use --device emulator"
+            raise fail("unused-option", f"{flag} is for the emulated device, and --device is cuda", remedy=remedy)
 
 
 def _options(checks: str, budget: int | None, **rest: Any) -> DeviceOptions:
@@ -82,13 +101,12 @@ def _task(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    from backends.run.devices import architecture_of_target, open_device
+    from backends.run.devices import architecture_of_target, open_device, own_targets
     from ir.task import load_task
 
     task = load_task(source)
     tasks = _variants(task, variant)
-    wanted = [architecture_of_target(t) for t in targets]
-    open_device(device, options)
+    wanted = [architecture_of_target(t) for t in targets] or own_targets(open_device(device, options))
     from backends.run.outcome import exit_code
     from backends.run.task import cases, run_cases
 
@@ -108,6 +126,8 @@ def _variants(task: Task, name: str | None) -> tuple[Task, ...]:
 def _settings(device: str, options: DeviceOptions) -> dict[str, Any]:
     from backends.run.devices import chosen_checks
 
+    if device == "cuda":
+        return {"device": device, "checks": [], "seed": options.seed, "counters": False}
     checks = list(chosen_checks(options.checks))
     return {
         "device": device,
@@ -144,6 +164,8 @@ def _print_details(what: str, lines: list[str]) -> None:
 
 
 def _title(name: str, head: dict[str, Any]) -> str:
+    if head["device"] == "cuda":
+        return f"{name} on the GPU, without checks but for stores around the buffers"
     checks = ", ".join(head["checks"]) or "bounds and deadlocks only"
     return f"{name} on {head['device']}, completion {head['completion']}, checks: {checks}"
 
