@@ -1,20 +1,23 @@
 """Judge everything on a real GPU: right results, agreement with the emulated device, measured beside modelled time.
 
-    python -m bench.hardware --machine h100 [--only softmax,gemm] [--sets search,report] [--processes 8] [--json FILE]
+    python -m bench.hardware --machine h100 [TASK ...] [--only softmax,gemm] [--sets search,report] [--json FILE]
+    python -m bench.hardware --machine h100 --measured FILE          # no GPU: what another run has measured, modelled
 
 Every shipped task and variant for the GPU's architecture runs at its verified sizes on the GPU and on the emulated
 device: each is compared with the reference, and their outputs with each other, bit by bit. Then each is timed on the
 GPU at the sizes of the sets, one at a time, and modelled with the GPU's clock as it was measured after that kernel.
-Exit code 1 where a run on the GPU is anything but right.
+Exit code 1 where a run on the GPU is anything but right. With --json everything is written down, and --measured reads
+that again: modelled times are then those of the code that the compilers on this machine make.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +38,7 @@ from backends.run.outcome import Outcome, Status
 from backends.run.task import Case, TaskRun
 from bench.fidelity_score import Score, score
 from ir.diagnostics import UserError
-from ir.task import Task, load_task, task_files
+from ir.task import Sizes, Task, load_task, task_files
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 _OPTIONS = DeviceOptions(("none",), time_limit_s=120.0)
@@ -84,17 +87,25 @@ def label(case: Case) -> str:
     return ":".join(filter(None, (case.task.name, case.task.variant_name))) + f" {sizes}"
 
 
-def tasks_for(architecture: str, words: Sequence[str]) -> list[Task]:
-    """Shipped tasks and variants that name this architecture and one of the words."""
-    every = (one for file in task_files(KERNELS) for one in load_task(file).all_variants())
+def tasks_for(architecture: str, words: Sequence[str], places: Sequence[str] = ()) -> list[Task]:
+    """Tasks (the shipped ones where none is named) and variants that name this architecture and one of the words."""
+    every = (one for file in places or task_files(KERNELS) for one in load_task(file).all_variants())
     return [t for t in every if architecture in t.targets and any(w in f"{t.name}:{t.variant_name}" for w in words)]
 
 
-def timed_cases(tasks: Sequence[Task], architecture: str, sets: Sequence[str]) -> Iterator[Case]:
-    """Each size of the sets once."""
+def timed_cases(
+    tasks: Sequence[Task], architecture: str, sets: Sequence[str], largest_bytes: float = math.inf
+) -> Iterator[Case]:
+    """Each size of the sets once, where the arguments take no more memory."""
     for task in tasks:
         rows = {tuple(sorted(sizes.items())): sizes for name in sets for sizes in task.sizes[name]}
-        yield from (Case(task, architecture, sizes) for sizes in rows.values())
+        yield from (Case(task, architecture, row) for row in rows.values() if _bytes(task, row) <= largest_bytes)
+
+
+def _bytes(task: Task, sizes: Sizes) -> int:
+    values = task.values(sizes)
+    tensors = [a for a in task.arguments if a.kind != "scalar"]
+    return sum(math.prod(a.shape_at(values)) * a.element_bits // 8 for a in tensors)
 
 
 def compiles(case: Case) -> bool:
@@ -172,8 +183,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the three parts and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--machine", required=True, help="machine file of the GPU, by name or path")
+    parser.add_argument("tasks", nargs="*", help="tasks in place of the shipped ones")
     parser.add_argument("--only", default="", help="tasks and variants whose names contain one of these")
     parser.add_argument("--sets", default="search,report", help="sets of sizes to time")
+    parser.add_argument(
+        "--largest-mib", type=float, default=math.inf, help="of a case; larger ones are left out"
+    )
+    parser.add_argument("--measure-only", action="store_true", help="without the model, while the GPU is there")
+    parser.add_argument("--measured", type=Path, help="a file that --json has written, in place of a GPU")
     parser.add_argument("--processes", type=int, default=8, help="for the emulated device and the model")
     parser.add_argument("--json", type=Path, help="write everything as one JSON object")
     options = parser.parse_args(arguments)
@@ -185,21 +202,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    driver = open_driver()
-    tasks = tasks_for(driver.architecture, options.only.split(","))
-    cases = list(timed_cases(tasks, driver.architecture, options.sets.split(",")))
-    verified = list(timed_cases(tasks, driver.architecture, ["verify"]))
     with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
-        agreements = [_told(a) for a in pool.map(agreement, verified)]
-        _save(options.json, driver.description, (), agreements)
-        list(pool.map(compiles, cases))
-        timed = list(time_cases(cases))
-        _save(options.json, driver.description, timed, agreements)
-        timed = list(pool.map(modelled, cases, timed, [options.machine] * len(cases)))
-    _save(options.json, driver.description, timed, agreements)
-    print(report(driver.description, timed, agreements))
+        gpu, timed, agreements = _read(options) if options.measured else _measured(options, pool)
+        if not options.measure_only:
+            cases = _cases(options, load_machine(options.machine).architecture)
+            known = [t for t in timed if t.case in cases]
+            timed = list(pool.map(modelled, [cases[t.case] for t in known], known, [options.machine] * len(known)))
+    _save(options.json, gpu, timed, agreements)
+    print(report(gpu, timed, agreements))
     wrong = [t for t in timed if t.status != Status.PASSED] + [a for a in agreements if a.gpu != Status.PASSED]
     return 1 if wrong else 0
+
+
+def _cases(options: argparse.Namespace, architecture: str) -> dict[str, Case]:
+    tasks = tasks_for(architecture, options.only.split(","), options.tasks)
+    largest_bytes = options.largest_mib * (1 << 20)
+    return {label(c): c for c in timed_cases(tasks, architecture, options.sets.split(","), largest_bytes)}
+
+
+def _measured(options: argparse.Namespace, pool: Executor) -> tuple[str, list[Timed], list[Agreement]]:
+    """On this machine's GPU."""
+    driver = open_driver()
+    cases = list(_cases(options, driver.architecture).values())
+    tasks = tasks_for(driver.architecture, options.only.split(","), options.tasks)
+    agreements = [_told(a) for a in pool.map(agreement, timed_cases(tasks, driver.architecture, ["verify"]))]
+    _save(options.json, driver.description, (), agreements)
+    list(pool.map(compiles, cases))
+    timed = list(time_cases(cases))
+    _save(options.json, driver.description, timed, agreements)
+    return driver.description, timed, agreements
+
+
+def _read(options: argparse.Namespace) -> tuple[str, list[Timed], list[Agreement]]:
+    """What another run has measured."""
+    found = json.loads(options.measured.read_text(encoding="utf-8"))
+    return found["gpu"], [Timed(**t) for t in found["timed"]], [Agreement(**a) for a in found["agreements"]]
 
 
 def _save(path: Path | None, gpu: str, timed: Sequence[Timed], agreements: Sequence[Agreement]) -> None:
