@@ -19,12 +19,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from backends.compilers.isolated import CompilerCrashError, isolated
 from backends.compilers.task import compile_task
 from backends.cuda.device import CudaDevice
 from backends.cuda.driver import open_driver
@@ -41,6 +43,7 @@ from ir.diagnostics import UserError
 from ir.task import Sizes, Task, load_task, task_files
 
 KERNELS = Path(__file__).parents[1] / "kernels"
+_LONGEST_S = 300.0
 _OPTIONS = DeviceOptions(("none",), time_limit_s=120.0)
 
 
@@ -153,18 +156,25 @@ def modelled(case: Case, timed: Timed, machine_name: str) -> Timed:
 
 
 def agreement(case: Case) -> Agreement:
-    """Outputs of one case on the GPU and on the emulated device, from the same compiled kernel and the same inputs."""
+    """Outputs of one case on the GPU and on the emulated device, from the same compiled kernel and the same inputs.
+
+    In a process of its own, since a kernel that faults ends a process' use of the GPU.
+    """
     try:
-        compiled = compile_task(case.task, case.sizes, case.target)
-        devices = (cast(Device, CudaDevice(_OPTIONS.time_limit_s)), open_device("emulator", _OPTIONS))
-        runs = [TaskRun(case, device, _OPTIONS.seed) for device in devices]
-        gpu, emulator = (run.launched(compiled).status for run in runs)
-        if Status.FAULT in (gpu, emulator):
-            return Agreement(label(case), gpu, emulator)
-        different, total = _differences(*(run.outputs() for run in runs))
-    except UserError as error:
+        found: Agreement = isolated(partial(_agreement, case), _LONGEST_S)
+    except (CompilerCrashError, UserError) as error:
         return Agreement(label(case), "-", "-", failure=str(error).partition("\n")[0])
-    return Agreement(label(case), gpu, emulator, different, total)
+    return found
+
+
+def _agreement(case: Case) -> Agreement:
+    compiled = compile_task(case.task, case.sizes, case.target)
+    devices = (cast(Device, CudaDevice(_OPTIONS.time_limit_s)), open_device("emulator", _OPTIONS))
+    runs = [TaskRun(case, device, _OPTIONS.seed) for device in devices]
+    gpu, emulator = (run.launched(compiled).status for run in runs)
+    if Status.FAULT in (gpu, emulator):
+        return Agreement(label(case), gpu, emulator)
+    return Agreement(label(case), gpu, emulator, *_differences(*(run.outputs() for run in runs)))
 
 
 def _told(found: Agreement) -> Agreement:
@@ -186,9 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("tasks", nargs="*", help="tasks in place of the shipped ones")
     parser.add_argument("--only", default="", help="tasks and variants whose names contain one of these")
     parser.add_argument("--sets", default="search,report", help="sets of sizes to time")
-    parser.add_argument(
-        "--largest-mib", type=float, default=math.inf, help="of a case; larger ones are left out"
-    )
+    parser.add_argument("--largest-mib", type=float, default=math.inf, help="of a case; larger ones are left out")
     parser.add_argument("--measure-only", action="store_true", help="without the model, while the GPU is there")
     parser.add_argument("--measured", type=Path, help="a file that --json has written, in place of a GPU")
     parser.add_argument("--processes", type=int, default=8, help="for the emulated device and the model")

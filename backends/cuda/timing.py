@@ -87,7 +87,7 @@ class Stopwatch:
         config = LaunchConfig((1, 1, 1), (1, 1, 1))
         self.device.submit(self._clock, config, self._parameters(self._clock, arguments))
         cycles, nanoseconds = map(int, self.device.read(self._clocks, np.uint64, (2,)))
-        return 1e3 * cycles / nanoseconds
+        return min(1e3 * cycles / nanoseconds, self.device.driver.attribute("CLOCK_RATE") / 1e3)
 
     def _parameters(self, kernel: CudaKernel, arguments: Sequence[Argument]) -> Parameters:
         return Parameters(self.device.driver, kernel.name, kernel.function, arguments)
