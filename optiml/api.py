@@ -45,8 +45,9 @@ class Settings:
 
     task: the task file. target: machine name or file. width: evaluations under way at once, see search.driver.
     all_sizes: time every report size during the search, else the first alone; finalists are always timed at all.
-    models: for proposers that ask one. memory: whether proposers hear what earlier runs learnt, and this run adds to
-    it; then the winner depends on the memory as well, see optiml.memory.
+    device: `emulator`, where times are modelled, or `cuda`, where those of what passed are measured on the GPU, whose
+    machine the target names. models: for proposers that ask one. memory: whether proposers hear what earlier runs
+    learnt, and this run adds to it; then the winner depends on the memory as well, see optiml.memory.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     models: ModelOptions = field(default_factory=ModelOptions)
     memory: bool = False
+    device: str = "emulator"
 
 
 @dataclass(frozen=True)
@@ -181,18 +183,31 @@ def _ground(settings: Settings) -> _Ground:
         if not task.sizes[name]:
             raise fail("no-sizes", f"task {task.name} has no sizes `{name}`", task.document.place("sizes"))
     machine = load_machine(settings.target)
+    if settings.device == "cuda":
+        from optiml.evaluate.on_gpu import require_gpu
+
+        require_gpu(machine)
     texts = [p.read_bytes() for p in (task.document.path, task.source, task.reference_file)]
     proposer = make_proposer(settings.proposer, settings.models, settings.budget)
     return _Ground(task, machine, settings, proposer, hashlib.sha256(b"\0".join(texts)).hexdigest())
 
 
 def _run(ground: _Ground, store: Store, watcher: Watcher, workers: int | None, evaluator: Evaluator | None) -> Result:
-    chosen = evaluator or Pool(workers, ground.task.language)
+    chosen = evaluator or _evaluator(ground, workers)
     try:
         return _Run(ground, store, watcher, chosen).result()
     finally:
         if evaluator is None:
             chosen.close()
+
+
+def _evaluator(ground: _Ground, workers: int | None) -> Evaluator:
+    pool = Pool(workers, ground.task.language)
+    if ground.settings.device != "cuda":
+        return pool
+    from optiml.evaluate.on_gpu import OnGpu
+
+    return OnGpu(pool)
 
 
 @dataclass(frozen=True)

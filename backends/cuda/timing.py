@@ -40,8 +40,7 @@ class Stopwatch:
             device.load(text, name, HELPERS.name) for name in ("sweep", "nothing", "clocks")
         )
         self._empty_us = statistics.median(
-            self._timed(self._nothing, LaunchConfig((1, 1, 1), (32, 1, 1)), self._parameters(self._nothing, ()))
-            for _ in range(_EMPTY_LAUNCHES)
+            self.once_us(self._nothing, LaunchConfig((1, 1, 1), (32, 1, 1)), ()) for _ in range(_EMPTY_LAUNCHES)
         )
 
     def measure(
@@ -55,17 +54,16 @@ class Stopwatch:
 
         Raises UserError (bad-launch), DriverError for a kernel that faults: launch it before.
         """
-        parameters = self._parameters(kernel, arguments)
         times_us: list[float] = []
         started_s = time.monotonic()
         while len(times_us) < _FEWEST or (time.monotonic() - started_s < _SHORTEST_S and len(times_us) < _MOST):
             refresh()
-            times_us.append(self._timed(kernel, config, parameters))
+            times_us.append(self.once_us(kernel, config, arguments))
         return Measured(self.device.driver.description, tuple(times_us[1:]), self._empty_us, self._clock_mhz())
 
-    def _timed(self, kernel: CudaKernel, config: LaunchConfig, parameters: Parameters) -> float:
+    def once_us(self, kernel: CudaKernel, config: LaunchConfig, arguments: Sequence[Argument]) -> float:
         """Microseconds of one launch. All of it waits behind the sweep, so that the host's time does not count."""
-        driver = self.device.driver
+        driver, parameters = self.device.driver, self._parameters(kernel, arguments)
         start, stop = driver.call("cuEventCreate", 0), driver.call("cuEventCreate", 0)
         self._evict()
         driver.call("cuEventRecord", start, 0)

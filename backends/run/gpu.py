@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -19,10 +20,13 @@ from backends.findings import Finding
 from backends.measured import Measured
 from backends.run.devices import DeviceOptions
 from backends.run.launch import prepared
+from backends.run.oracle import Expected, expected_outputs
 from backends.run.outcome import Outcome, Status
 from backends.run.task import Case, TaskRun, refused_compile
 from ir.diagnostics import UserError
 
+# Of the last sizes; what a search asks for again and again.
+_KEPT_REFERENCES = 8
 # What a case may take beyond its time limit, which holds for each of its launches.
 _GRACE_S = 60.0
 
@@ -40,16 +44,22 @@ class GpuProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
         self._end()
 
-    def run(self, case: Case, options: DeviceOptions, compares: bool = True) -> Outcome:
+    def run(
+        self, case: Case, options: DeviceOptions, compares: bool = True, compiled: Compiled | None = None
+    ) -> Outcome:
         """The outcome of a case; raises UserError for what is wrong with the task or this machine.
 
-        compares: ask the reference; without, what did not fault has passed.
+        compares: ask the reference; without, what did not fault has passed. compiled: the kernel, if it is there.
         """
         connection = self._started()
         try:
-            connection.send((case, options, compares))
+            connection.send((case, options, compares, compiled))
             if not connection.poll(options.time_limit_s + _GRACE_S):
                 self._end()
                 return _ended(case, "time-limit", f"the run did not end within {options.time_limit_s:g} s")
@@ -92,56 +102,63 @@ def _received(connection: Connection) -> tuple[Outcome | UserError, bool]:
 
 def _serve(connection: Connection) -> None:
     """In the child: answer cases until there are no more."""
-    devices: list[tuple[CudaDevice, Stopwatch]] = []
+    gpu = None
     while True:
         try:
-            case, options, compares = connection.recv()
+            request = connection.recv()
         except EOFError:
             return
-        connection.send(_answered(case, options, compares, devices))
+        try:
+            gpu = gpu or Gpu()
+            outcome = gpu.outcome(*request)
+            connection.send((outcome, (), None, gpu.device.is_lost))
+        except UserError as error:
+            connection.send((None, error.diagnostics, error.exit_code, False))
 
 
-def _answered(
-    case: Case, options: DeviceOptions, compares: bool, devices: list[tuple[CudaDevice, Stopwatch]]
-) -> tuple[Any, ...]:
-    try:
-        if not devices:
-            device = CudaDevice(options.time_limit_s)
-            devices.append((device, Stopwatch(device)))
-        device, stopwatch = devices[0]
-        device.time_limit_s = options.time_limit_s
-        return run_on_gpu(case, options, device, stopwatch, compares), (), None, device.is_lost
-    except UserError as error:
-        return None, error.diagnostics, error.exit_code, False
+class Gpu:
+    """The GPU in this process, with what it needs to time kernels and what references gave before."""
 
+    def __init__(self) -> None:
+        self.device = CudaDevice()
+        self.stopwatch = Stopwatch(self.device)
+        self._expected: OrderedDict[tuple[Any, ...], dict[str, Expected]] = OrderedDict()
 
-def run_on_gpu(
-    case: Case, options: DeviceOptions, device: CudaDevice, stopwatch: Stopwatch, compares: bool = True
-) -> Outcome:
-    """Compile, launch, compare, and time what passed, in this process."""
-    started = time.perf_counter()
-    try:
-        compiled = compile_task(case.task, case.sizes, case.target)
-    except UserError as error:
-        return refused_compile(case, error, time.perf_counter() - started)
-    compile_s = time.perf_counter() - started
-    run = TaskRun(case, cast(Device, device), options.seed)
-    try:
-        outcome = run.launched(compiled, compares)
-        measured = _measured(run, compiled, stopwatch) if outcome.status == Status.PASSED else None
-        return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s, measured=measured))
-    finally:
-        for buffer in run.buffers.values():
-            device.free(buffer)
+    def outcome(self, case: Case, options: DeviceOptions, compares: bool, compiled: Compiled | None) -> Outcome:
+        """Compile, launch, compare, and time what passed. Raises UserError for what is wrong with the task."""
+        self.device.time_limit_s = options.time_limit_s
+        started = time.perf_counter()
+        try:
+            compiled = compiled or compile_task(case.task, case.sizes, case.target)
+        except UserError as error:
+            return refused_compile(case, error, time.perf_counter() - started)
+        compile_s = time.perf_counter() - started
+        run = TaskRun(case, cast(Device, self.device), options.seed)
+        try:
+            outcome = run.launched(compiled, lambda: self._reference(run) if compares else {})
+            measured = self._measured(run, compiled) if outcome.status == Status.PASSED else None
+            return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s, measured=measured))
+        finally:
+            for buffer in run.buffers.values():
+                self.device.free(buffer)
 
+    def _reference(self, run: TaskRun) -> dict[str, Expected]:
+        """What the task's reference gives for these inputs, kept for the kernels that come after."""
+        task, sizes = run.case.task, run.case.sizes
+        key = (str(task.document.path), task.variant_name, tuple(sizes.items()), run.seed)
+        if key not in self._expected:
+            self._expected[key] = expected_outputs(task, sizes, run.inputs)
+        while len(self._expected) > _KEPT_REFERENCES:
+            self._expected.popitem(last=False)
+        return self._expected[key]
 
-def _measured(run: TaskRun, compiled: Compiled, stopwatch: Stopwatch) -> Measured | None:
-    grid = run.case.task.grid(run.case.sizes)
-    if not all(grid):
-        return None
-    with prepared(run.device, compiled, run.arguments(), grid) as (config, arguments):
-        kernel: Any = run.kernel
-        return stopwatch.measure(kernel, config, arguments, run.refresh)
+    def _measured(self, run: TaskRun, compiled: Compiled) -> Measured | None:
+        grid = run.case.task.grid(run.case.sizes)
+        if not all(grid):
+            return None
+        with prepared(run.device, compiled, run.arguments(), grid) as (config, arguments):
+            kernel: Any = run.kernel
+            return self.stopwatch.measure(kernel, config, arguments, run.refresh)
 
 
 def _ended(case: Case, rule: str, message: str) -> Outcome:

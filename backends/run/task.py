@@ -110,15 +110,15 @@ class TaskRun:
     kernel: Kernel | None = None
     is_blind: bool = False
 
-    def launched(self, compiled: Compiled, compares: bool = True) -> Outcome:
-        """Load and launch; what the device refuses is an outcome. compares: ask the reference, which takes its time."""
+    def launched(self, compiled: Compiled, expected: Callable[[], Mapping[str, Expected]] | None = None) -> Outcome:
+        """Load and launch; what the device refuses is an outcome. expected: what asks another than the reference."""
         started = time.perf_counter()
         try:
             self.kernel = self.device.load(compiled.ptx, compiled.entry, f"{compiled.entry}.ptx", compiled.cubin)
             load_s = time.perf_counter() - started
             self.buffers = self._allocated()
             self.inputs = draw_inputs(self.case.task, self.case.sizes, self.seed)
-            self._write()
+            self.write_inputs()
             result = self._launch(compiled)
         except UserError as error:
             return _refused(self.case, error)
@@ -126,7 +126,7 @@ class TaskRun:
             return _outcome(self.case, Status.FAULT, diagnostics=(Diagnostic("out-of-memory", str(error)),))
         run_s = time.perf_counter() - started - load_s
         task, sizes = self.case.task, self.case.sizes
-        outcome = self._judged(result, lambda: expected_outputs(task, sizes, self.inputs) if compares else {})
+        outcome = self._judged(result, expected or (lambda: expected_outputs(task, sizes, self.inputs)))
         return replace(outcome, timing=Timing(load_s=load_s, run_s=run_s))
 
     def again(self, compiled: Compiled, regime: str = "") -> Outcome | None:
@@ -142,7 +142,7 @@ class TaskRun:
         for argument in task.outputs:
             buffer = self.buffers[argument.name]
             self.device.write(buffer, np.full(buffer.nbytes, POISON, np.uint8))
-        self._write()
+        self.write_inputs()
         if not regime:
             self.is_blind = all(compare(name, got, known[name]).passed for name, got in self.outputs().items())
         try:
@@ -154,6 +154,11 @@ class TaskRun:
         """What the outputs hold now."""
         values = self.case.task.values(self.case.sizes)
         return {a.name: self._read(self.buffers[a.name], a.dtype, a.shape_at(values)) for a in self.case.task.outputs}
+
+    def write_inputs(self) -> None:
+        """Copy the inputs to the device."""
+        for name, tensor in self.inputs.items():
+            self.device.write(self.buffers[name], as_bytes(tensor))
 
     def refresh(self) -> None:
         """Write anew the inputs that the kernel overwrites."""
@@ -185,10 +190,6 @@ class TaskRun:
         values = self.case.task.values(self.case.sizes)
         tensors = [a for a in self.case.task.arguments if a.kind != "scalar"]
         return {a.name: self.device.allocate(_nbytes(a.dtype, a.shape_at(values)), a.name) for a in tensors}
-
-    def _write(self) -> None:
-        for name, tensor in self.inputs.items():
-            self.device.write(self.buffers[name], as_bytes(tensor))
 
     def _judged(self, result: LaunchResult, expected: Callable[[], Mapping[str, Expected]]) -> Outcome:
         seen: dict[str, Any] = {

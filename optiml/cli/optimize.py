@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from optiml.api import Result, Settings
 
 
+DEVICES = ("emulator", "cuda")
+
+
 @click.command()
 @click.argument("task", metavar="TASK[:VARIANT]")
 @click.option("--proposer", "-p", default="rules", show_default=True, help="Who proposes edits, see below.")
 @click.option("--strategy", "-s", default="mcts", show_default=True, help="How the search goes on.")
 @click.option("--target", "-t", default="a100", show_default=True, metavar="MACHINE", help="Name or .toml file.")
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="emulator",
+    show_default=True,
+    help="Modelled times, or the GPU's.",
+)
 @click.option("--budget", "-b", type=click.IntRange(min=1), default=60, show_default=True, help="Evaluations.")
 @click.option("--time-limit", "seconds", type=click.FloatRange(min=0.0), metavar="S", help="Seconds of search.")
 @click.option("--cost-limit", "cost", type=click.FloatRange(min=0.0), metavar="X", help="Money for models.")
@@ -48,6 +58,7 @@ def command(
 
     TASK is a folder with a task file, or the file. Every candidate is compiled, verified on the emulated device, and
     timed by the model of the target; every time is called modelled. The winner is verified again with fresh inputs.
+    With --device cuda what passed is launched on this machine's GPU too, compared again, and timed there: measured.
     All evidence goes to one file, from which a run that was stopped goes on: `optiml resume FILE`.
 
     Proposers: rules, twill, llm:openai:MODEL, llm:anthropic:MODEL, cmd:COMMAND (prompt on stdin, answer on stdout),

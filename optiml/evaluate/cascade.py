@@ -78,6 +78,18 @@ def assess(job: Job, alarm: Callable[[float], None] = lambda _seconds: None) -> 
         return replace(verdict, seconds=run.seconds)
 
 
+def timed_code(job: Job) -> list[str]:
+    """The artifact for each size that is timed, as JSON; the candidate has passed."""
+    from backends.compilers.artifact import to_json
+
+    base = load_task(job.task)
+    base = base.variant(job.variant) if job.variant else base
+    architecture = _machine(job.target).architecture
+    with tempfile.TemporaryDirectory(prefix="optiml-") as folder:
+        task = as_task(job.candidate, base, Path(folder))
+        return [to_json(compiled_at(task, sizes, architecture, job)) for sizes in job.profile]
+
+
 @dataclass
 class _Run:
     """One pass through the stages."""
@@ -173,7 +185,7 @@ class _Run:
     def _passed(self, outcome: Outcome, told: str = "") -> None:
         """End the cascade where it did not pass."""
         if outcome.status != RunStatus.PASSED:
-            raise _FailedError(_verdict_of_run(outcome, told))
+            raise _FailedError(verdict_of_run(outcome, told))
         self.tolerance = max([self.tolerance, *(c.tolerance for c in outcome.comparisons)])
 
     def _profiled(self, task: Task, machine: Machine) -> Metrics:
@@ -260,7 +272,7 @@ def _check_limits(compiled: Compiled, machine: Machine) -> None:
         raise _FailedError(failed(Status.RESOURCE_LIMIT, "limits", "; ".join(over)))
 
 
-def _verdict_of_run(outcome: Outcome, told: str = "") -> Verdict:
+def verdict_of_run(outcome: Outcome, told: str = "") -> Verdict:
     """The verdict of a launch that did not pass, with the sizes, what was unusual about it, and what was seen."""
     lines = [", ".join(filter(None, (f"at {text_of(outcome.sizes)}", told))), *_seen(outcome)]
     status = _OF_RUN[outcome.status]

@@ -38,7 +38,7 @@ class Job:
     each size of `profile` the time below which no kernel can be; needed_bytes: what every right kernel touches there.
     result_alone: results are compared, and neither checkers nor further launches watch. artifacts: of a candidate in
     Python, as JSON; artifact_at: which of them belongs to each size of `verify` and then `profile`. memo: folder of
-    verdicts by machine code; none without it.
+    verdicts by machine code; none without it. wants_code: the answer brings the machine code of each size of `profile`.
     """
 
     task: str
@@ -57,6 +57,7 @@ class Job:
     artifacts: tuple[str, ...] = ()
     artifact_at: tuple[int, ...] = ()
     memo: str = ""
+    wants_code: bool = False
 
     def of(self, candidate: Candidate, seed: int) -> Job:
         """The same questions about another candidate."""

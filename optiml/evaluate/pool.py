@@ -60,6 +60,7 @@ class Pool:
         self._client = ZygoteClient(_HANDLER, workers or os.cpu_count() or 1, preload)
         self._sent: dict[int, _Sent] = {}
         self._verdicts: dict[int, Verdict | UserError] = {}
+        self._code: dict[int, list[str]] = {}
         self._count = 0
         self._memo = OwnFolder()
 
@@ -82,6 +83,10 @@ class Pool:
         if isinstance(found, UserError):
             raise found
         return found
+
+    def code(self, number: int) -> list[str]:
+        """The machine code that a verdict came with, once; see `Job.wants_code`."""
+        return self._code.pop(number, [])
 
     def close(self) -> None:
         """End the workers."""
@@ -106,6 +111,8 @@ class Pool:
             self._verdicts[number] = _of_death(reply["died"])
         elif is_compiled:
             self._verdicts[number] = _of_answer(reply["answer"])
+            if job.wants_code:
+                self._code[number] = reply["answer"].get("code", [])
         else:
             self._go_on(reply["answer"], number, job)
 

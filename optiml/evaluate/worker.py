@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ir.diagnostics import UserError
-from optiml.evaluate.cascade import assess
+from optiml.evaluate.cascade import assess, timed_code
 from optiml.evaluate.compiling import compile_all
 from optiml.evaluate.job import job_of
 from optiml.evaluate.places import readable, writable
@@ -17,7 +17,9 @@ from optiml.verdict import document_of
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """`{"verdict": ...}`, or `{"error": {...}}` where the task or this machine is at fault, not the candidate.
+    """`{"verdict": ..., "code": [...]}`, or `{"error": {...}}` where the task or this machine is at fault.
+
+    code: artifacts of a candidate that passed, as JSON, where the job wants them.
 
     A request `{"compile": JOB}` is answered as `compile_all` does.
     """
@@ -28,7 +30,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     job = job_of(request)
     try:
         confine(Path.cwd(), readable(job), writable(job))
-        return {"verdict": document_of(assess(job, _alarm))}
+        verdict = assess(job, _alarm)
+        code = timed_code(job) if job.wants_code and verdict.is_ok else []
+        return {"verdict": document_of(verdict), "code": code}
     except UserError as error:
         return {"error": {"diagnostics": [asdict(d) for d in error.diagnostics], "exit_code": int(error.exit_code)}}
 
