@@ -129,6 +129,11 @@ def time_cases(cases: Sequence[Case]) -> Iterator[Timed]:
             yield found
 
 
+def _shown(timed: Timed) -> Timed:
+    print(_row(timed), file=sys.stderr, flush=True)
+    return timed
+
+
 def _timed(case: Case, outcome: Outcome) -> Timed:
     measured = outcome.timing.measured
     told = [str(outcome.fault)] if outcome.fault else [d.render() for d in outcome.diagnostics]
@@ -215,7 +220,8 @@ def _run(options: argparse.Namespace) -> int:
         if not options.measure_only:
             cases = _cases(options, load_machine(options.machine).architecture)
             known = [t for t in timed if t.case in cases]
-            timed = list(pool.map(modelled, [cases[t.case] for t in known], known, [options.machine] * len(known)))
+            every = pool.map(modelled, [cases[t.case] for t in known], known, [options.machine] * len(known))
+            timed = [_shown(t) for t in every]
     _save(options.json, gpu, timed, agreements)
     print(report(gpu, timed, agreements))
     wrong = [t for t in timed if t.status != Status.PASSED] + [a for a in agreements if a.gpu != Status.PASSED]
