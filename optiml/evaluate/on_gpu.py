@@ -34,8 +34,8 @@ _STAGE = "gpu"
 class OnGpu:
     """An evaluator: the pool's verdicts, whose times are then measured, one candidate at a time."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool, self._gpu = pool, GpuProcess()
+    def __init__(self, pool: Pool, gpu: GpuProcess | None = None) -> None:
+        self._pool, self._gpu = pool, gpu or GpuProcess()
         self._jobs: dict[int, Job] = {}
 
     def submit(self, job: Job) -> int:
