@@ -164,18 +164,40 @@ _CHIP = (
 )  # fmt: skip
 
 
-def _product(parameter: str, task: str, width: int, opcode: str) -> Probe:
-    """Cycles from one product of depth 16 to the next, of 64 or 128 rows and `width` columns."""
+def _product(parameter: str, width: int) -> Probe:
+    """Cycles from one product of depth 16 to the next, of 128 rows and `width` columns."""
     return Probe(
-        parameter, f"asynchronous/{task}.toml", in_cycles, "", {"N": width}, unrolls=(4, 8), claim=Claim(opcode)
+        parameter, "asynchronous/tcgen05.toml", in_cycles, "", {"N": width}, unrolls=(4, 8), claim=Claim("UTCHMMA")
     )
 
 
+def _warpgroup(width: int, layout: str) -> Probe:
+    """Cycles from one product of depth 16 to the next onto the same sums, of 64 rows; layout as in [tables.wgmma]."""
+    return Probe(
+        f"wgmma_{layout.lower()}_m64n{width}k16_cycles", "asynchronous/wgmma.toml", in_cycles, "",
+        {"REGISTERS": layout == "RS", "N": width}, unrolls=(8, 16), repeats=(4, 12),
+        claim=Claim(rf"HGMMA\.64x{width}x16", rare=r"WARPGROUP\.DEPBAR"),
+    )  # fmt: skip
+
+
+def _warpgroup_rate(parameter: str, variant: str, opcode: str, depth: int) -> Probe:
+    """The rate of a whole SM: a warp group has a warp on each of its tensor cores."""
+    return Probe(
+        parameter, "asynchronous/wgmma.toml", per_cycle, variant, {"N": 256}, work=2 * 64 * 256 * depth,
+        unrolls=(8, 16), repeats=(4, 12), claim=Claim(opcode, rare=r"WARPGROUP\.DEPBAR"), architectures=("sm_90",),
+    )  # fmt: skip
+
+
+_WIDTHS = (8, 16, 32, 64, 128, 256)
 _ASYNCHRONOUS = (
-    _product("wgmma_m64n64k16_cycles", "wgmma", 64, r"HGMMA\.64x64x16"),
-    _product("wgmma_m64n256k16_cycles", "wgmma", 256, r"HGMMA\.64x256x16"),
-    _product("tcgen05_m128n64k16_cycles", "tcgen05", 64, "UTCHMMA"),
-    _product("tcgen05_m128n256k16_cycles", "tcgen05", 256, "UTCHMMA"),
+    *(_warpgroup(width, layout) for layout in ("SS", "RS") for width in _WIDTHS),
+    _warpgroup_rate("tensor_fp16_flop_per_cycle", "", r"HGMMA\.64x256x16\.F32$", 16),
+    _warpgroup_rate("tensor_bf16_flop_per_cycle", "brain", r"HGMMA\.64x256x16\.F32\.BF16", 16),
+    _warpgroup_rate("tensor_tf32_flop_per_cycle", "tf32", r"HGMMA\.64x256x8\.F32\.TF32", 8),
+    _warpgroup_rate("tensor_fp8_flop_per_cycle", "float8", r"QGMMA\.64x256x32", 32),
+    _warpgroup_rate("tensor_int8_flop_per_cycle", "int8", r"IGMMA\.64x256x32", 32),
+    _product("tcgen05_m128n64k16_cycles", 64),
+    _product("tcgen05_m128n256k16_cycles", 256),
 )
 
 PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP)
