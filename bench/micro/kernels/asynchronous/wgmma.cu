@@ -133,6 +133,7 @@ __global__ void __launch_bounds__(128) wgmma(double* out, long long* cycles, int
     long long start = clock64();
 #pragma unroll 1
     for (int r = 0; r < repeats; ++r) {
+        __syncthreads();  // the four warps begin each run together
         asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
         for (int i = 0; i < UNROLL; ++i) Product<Format, REGISTERS, N>::add(sums, from_a, from_b);
