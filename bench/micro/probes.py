@@ -57,6 +57,16 @@ def _start(smem_bytes: int, *architectures: str) -> Probe:
     )  # fmt: skip
 
 
+def _l2_rate(depth: int, *architectures: str, ctas_per_sm: int = 6) -> Probe:
+    """Of blocks of 16 KiB at a time; the first turns, which bring them from DRAM, are in both lengths compared."""
+    return Probe(
+        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle_of_chip, constants={"DEPTH": depth},
+        ctas_per_sm=ctas_per_sm, work=ctas_per_sm * 256 * 4 * 16, unrolls=(4,), repeats=(16, 80),
+        claim=Claim(r"LDG\.E\.128.*STRONG\.GPU"), architectures=architectures,
+        note=f"loads of 16 bytes past the L1, all SMs at different lines of {16 * ctas_per_sm * depth} KiB for each SM",
+    )  # fmt: skip
+
+
 _ARITHMETIC = (
     _latency("alu_latency_cycles", "", "FFMA"),
     # Elsewhere a warp holds the pipe of FP64 for longer than its latency.
@@ -157,10 +167,10 @@ _CHIP = (
         "atomics_per_cycle", "chip/atomics.toml", per_cycle, ctas_per_sm=4, work=4 * 256 * 16,
         unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),
     ),
-    Probe(
-        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle_of_chip, ctas_per_sm=6, work=6 * 256 * 8 * 16,
-        unrolls=(8,), repeats=(4, 12), claim=Claim(r"LDG\.E\.128"),
-    ),
+    _l2_rate(2, "sm_80", "sm_90", "sm_100"),
+    _l2_rate(1, "sm_89", "sm_120"),
+    # An L2 of 6 MiB holds two blocks of each SM.
+    _l2_rate(1, "sm_86", ctas_per_sm=2),
 )  # fmt: skip
 
 

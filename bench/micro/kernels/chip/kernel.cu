@@ -15,18 +15,21 @@ __global__ void atomics(int* counters, int repeats) {
         for (int i = 0; i < UNROLL; ++i) asm volatile("red.global.add.s32 [%0], 1;" ::"l"(mine) : "memory");
 }
 
-// All blocks read the same UNROLL * blockDim.x * 16 * COPIES bytes, past their L1, repeats times.
-template <int COPIES, int UNROLL>
+// Reads past the L1. The data are DEPTH chunks of UNROLL * blockDim.x * 16 bytes for each block; in turn r a block reads
+// the chunk that is r * STEP after its own, so that in every turn all blocks read different lines, and each line is read
+// by another SM than in the turn before.
+template <int DEPTH, int STEP, int UNROLL>
 __global__ void read_l2(const uint4* data, unsigned* out, int repeats) {
-    unsigned total = 0;
+    unsigned total = 0, chunk = blockIdx.x;
 #pragma unroll 1
     for (int r = 0; r < repeats; ++r) {
-        const uint4* mine = data + (blockIdx.x + r) % COPIES * (UNROLL * blockDim.x) + threadIdx.x;
+        const uint4* mine = data + static_cast<size_t>(chunk) * (UNROLL * blockDim.x) + threadIdx.x;
         uint4 values[UNROLL];
 #pragma unroll
         for (int i = 0; i < UNROLL; ++i) values[i] = __ldcg(mine + i * blockDim.x);
 #pragma unroll
         for (int i = 0; i < UNROLL; ++i) total += (values[i].x ^ values[i].y) + (values[i].z ^ values[i].w);
+        chunk = (chunk + STEP) % (DEPTH * gridDim.x);
     }
     out[blockIdx.x * blockDim.x + threadIdx.x] = total;
 }

@@ -23,15 +23,17 @@ def atomics(counters: torch.Tensor, SHARED: bool, UNROLL: int, repeats: int) -> 
 
 def read_l2(
     data: torch.Tensor,
-    COPIES: int,
+    DEPTH: int,
+    STEP: int,
     UNROLL: int,
     BLOCK: int,
     CTAS: int,
     repeats: int,
 ) -> dict[str, torch.Tensor]:
-    """Return `out` (ctas * BLOCK,) modulo 2^32, for data (COPIES * UNROLL * BLOCK * 4,) of words."""
-    words = data.long().view(COPIES, UNROLL, BLOCK, 4)
+    """Return `out` (CTAS * BLOCK,) modulo 2^32, for data (DEPTH * CTAS * UNROLL * BLOCK * 4,) of words."""
+    chunks = DEPTH * CTAS
+    words = data.long().view(chunks, UNROLL, BLOCK, 4)
     once = ((words[..., 0] ^ words[..., 1]) + (words[..., 2] ^ words[..., 3])).sum(1)
-    turns = (torch.arange(CTAS)[:, None] + torch.arange(repeats)[None, :]) % COPIES
+    turns = (torch.arange(CTAS)[:, None] + STEP * torch.arange(repeats)[None, :]) % chunks
     total = once[turns].sum(1).reshape(-1) & MASK
     return {"out": total - (total > MASK // 2).long() * (MASK + 1)}

@@ -55,9 +55,10 @@ struct Fma64 {
 };
 struct Fma16x2 {
     using T = unsigned;
-    // 0x3800 is 0.5 and 0x3400 is 0.25.
+    // 0x3800 is 0.5 and 0x3400 is 0.25, and with one block the low halves are the next numbers. The compiler must not
+    // know them: equal halves would be one operand of a form that only one of the two pipes of GA100 and Hopper has.
     static __device__ void link(T& x, int) {
-        asm volatile("fma.rn.f16x2 %0, %0, %1, %2;" : "+r"(x) : "r"(0x38003800u), "r"(0x34003400u));
+        asm volatile("fma.rn.f16x2 %0, %0, %1, %2;" : "+r"(x) : "r"(0x38003800u + gridDim.x), "r"(0x34003400u + gridDim.x));
     }
 };
 struct Add32 {
