@@ -107,8 +107,9 @@ _MEMORY = (
         sweep=({"STRIDE": 1}, {"STRIDE": 2}, {"STRIDE": 4}, {"STRIDE": 8}), note="for each way more",
     ),
     Probe(
-        "lsu_address_interval_cycles", "memory/strides.toml", in_cycles, "", {"BLOCK": 32}, unrolls=(16, 32),
-        claim=Claim(r"LDG\.E"), note="one warp alone",
+        "lsu_address_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024, "SUB_CORES": 1}, work=8,
+        unrolls=(16, 32), repeats=(4, 12), claim=Claim(r"LDG\.E"),
+        note="eight warps of one sub-core: of one alone the sums at the end of a run do not go out of the difference",
     ),
     Probe(
         "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024}, unrolls=(8, 16),

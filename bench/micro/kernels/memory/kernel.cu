@@ -124,17 +124,19 @@ __device__ unsigned sum(const unsigned (&values)[UNROLL]) {
 
 // Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther
 // on, so that a warp's loads begin at every fourth element of a line; and all of these again. `cycles` holds 0 at first,
-// which the compiler does not know, so that no load can be left out.
-template <int WORDS, int STRIDE, int UNROLL>
+// which the compiler does not know, so that no load can be left out. Warps of the first SUB_CORES sub-cores of four take
+// part in the loop: warp w runs on sub-core w % 4.
+template <int WORDS, int STRIDE, int SUB_CORES, int UNROLL>
 __global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
     const long long zero = cycles[0];
     const unsigned* place = data + WORDS * STRIDE * (threadIdx.x % 64);
     unsigned total = 0;
     for (int i = 0; i < 8; ++i) total += Load<WORDS>::global(place + 4 * WORDS * i);
+    const int runs = threadIdx.x / 32 % 4 < SUB_CORES ? repeats : 0;
     __syncthreads();
     long long start = clock64();
 #pragma unroll 1
-    for (int r = 0; r < repeats; ++r) {
+    for (int r = 0; r < runs; ++r) {
         unsigned values[UNROLL];
 #pragma unroll
         for (int i = 0; i < UNROLL; ++i) {

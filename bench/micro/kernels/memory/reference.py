@@ -43,14 +43,19 @@ def strided_loads(
     data: torch.Tensor,
     WORDS: int,
     STRIDE: int,
+    SUB_CORES: int,
     UNROLL: int,
     BLOCK: int,
     repeats: int,
 ) -> dict[str, torch.Tensor]:
-    """Return `out` (BLOCK,), modulo 2^32: eight elements, each 4 after the one before, once and UNROLL / 8 in a run."""
+    """Return `out` (BLOCK,), modulo 2^32: eight elements, each 4 after the one before, once and UNROLL / 8 in a run.
+
+    Warps of the first SUB_CORES of four sub-cores make `repeats` runs, the others none.
+    """
     first = WORDS * STRIDE * (torch.arange(BLOCK) % 64)
     eight = sum(_access(data, first + 4 * WORDS * i, WORDS) for i in range(8))
-    total = (1 + repeats * (UNROLL // 8)) * eight & MASK
+    runs = repeats * (torch.arange(BLOCK) // 32 % 4 < SUB_CORES)
+    total = (1 + runs * (UNROLL // 8)) * eight & MASK
     return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
 
 
