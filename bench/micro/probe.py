@@ -37,6 +37,11 @@ def per_cycle_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) ->
     return per_cycle(probe, costs, rates) * rates["sm_count"]
 
 
+def gbyte_per_s_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """Bytes of all SMs over the time that they cost."""
+    return per_cycle_of_chip(probe, costs, rates) * rates["clock_mhz"] / 1e3
+
+
 def intercept(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     """Cost where what is swept is nothing."""
     return fit_line([(constants[probe.axis] / probe.unit, cost) for constants, cost in costs]).intercept

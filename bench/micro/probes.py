@@ -6,6 +6,7 @@ from bench.micro.claims import Claim
 from bench.micro.probe import (
     Probe,
     each,
+    gbyte_per_s_of_chip,
     in_cycles,
     intercept,
     per_cycle,
@@ -64,6 +65,15 @@ def _l2_rate(depth: int, *architectures: str, ctas_per_sm: int = 6) -> Probe:
         ctas_per_sm=ctas_per_sm, work=ctas_per_sm * 256 * 4 * 16, unrolls=(4,), repeats=(16, 80),
         claim=Claim(r"LDG\.E\.128.*STRONG\.GPU"), architectures=architectures,
         note=f"loads of 16 bytes past the L1, all SMs at different lines of {16 * ctas_per_sm * depth} KiB for each SM",
+    )  # fmt: skip
+
+
+def _dram(parameter: str, variant: str, ways: int) -> Probe:
+    """Rows of 16 KiB for each of the blocks, 128 KiB on an SM at a time."""
+    return Probe(
+        parameter, "chip/stream.toml", gbyte_per_s_of_chip, variant, ctas_per_sm=8, work=ways * 8 * 256 * 4 * 16,
+        unrolls=(4,), repeats=(8, 40), claim=Claim(r"LDG\.E\.(EF\.)?128"),
+        note="loads of 16 bytes" + (", and as many stores: bytes of both" if ways > 1 else ""),
     )  # fmt: skip
 
 
@@ -181,6 +191,8 @@ _CHIP = (
         "atomics_per_cycle", "chip/atomics.toml", per_cycle, ctas_per_sm=4, work=4 * 256 * 16,
         unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),
     ),
+    _dram("dram_achieved_gbyte_per_s", "", 1),
+    _dram("dram_copy_gbyte_per_s", "copy", 2),
     _l2_rate(2, "sm_80", "sm_90", "sm_100"),
     _l2_rate(1, "sm_89", "sm_120"),
     # An L2 of 6 MiB holds two blocks of each SM.

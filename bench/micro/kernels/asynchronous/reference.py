@@ -3,7 +3,6 @@
 
 import torch
 
-
 # Depth of one product, 32 bytes.
 DEPTHS = {"Half": 16, "Brain": 16, "Tf32": 8, "Float8": 32, "Int8": 32}
 

@@ -33,3 +33,24 @@ __global__ void read_l2(const uint4* data, unsigned* out, int repeats) {
     }
     out[blockIdx.x * blockDim.x + threadIdx.x] = total;
 }
+
+// Data that is read once and, with WRITE, written elsewhere with each thread's number added: in turn r the blocks read
+// the r-th row of chunks of UNROLL * blockDim.x * 16 bytes, one each.
+template <bool WRITE, int UNROLL>
+__global__ void stream(const uint4* data, uint4* out, int repeats) {
+    unsigned total = 0;
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r) {
+        const size_t first = (static_cast<size_t>(r) * gridDim.x + blockIdx.x) * (UNROLL * blockDim.x) + threadIdx.x;
+        uint4 values[UNROLL];
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) values[i] = __ldcs(data + first + i * blockDim.x);
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            values[i].x += threadIdx.x;
+            if (WRITE) __stcs(out + first + i * blockDim.x, values[i]);
+            else total += (values[i].x ^ values[i].y) + (values[i].z ^ values[i].w);
+        }
+    }
+    if (!WRITE) reinterpret_cast<unsigned*>(out)[blockIdx.x * blockDim.x + threadIdx.x] = total;
+}

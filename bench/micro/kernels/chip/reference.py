@@ -37,3 +37,17 @@ def read_l2(
     turns = (torch.arange(CTAS)[:, None] + STEP * torch.arange(repeats)[None, :]) % chunks
     total = once[turns].sum(1).reshape(-1) & MASK
     return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
+
+
+def stream(
+    data: torch.Tensor, WRITE: bool, UNROLL: int, BLOCK: int, CTAS: int, repeats: int
+) -> dict[str, torch.Tensor]:
+    """Return `out`: a copy with each thread's number added to every fourth word, or (CTAS * BLOCK,) sums."""
+    if not repeats:
+        return {"out": torch.zeros(CTAS * BLOCK, dtype=torch.int32)}
+    words = data.view(repeats, CTAS, UNROLL, BLOCK, 4).clone()
+    words[..., 0] += torch.arange(BLOCK, dtype=torch.int32)
+    if WRITE:
+        return {"out": words.reshape(-1)}
+    sums = (words[..., 0] ^ words[..., 1]) + (words[..., 2] ^ words[..., 3])
+    return {"out": sums.sum((0, 2), dtype=torch.int32).reshape(-1)}
