@@ -138,6 +138,17 @@ _WAITING = (
         sweep=({"BLOCK": 64}, {"BLOCK": 256}, {"BLOCK": 512}, {"BLOCK": 1024}), axis="BLOCK", unit=32,
     ),
     Probe("ptx_membar_cycles", "sync/task.toml", in_cycles, "fence", {"BLOCK": 32}, claim=Claim("MEMBAR")),
+    Probe("named_barrier_cycles", "sync/task.toml", in_cycles, "named", {"BLOCK": 64}, claim=Claim(r"BAR\.SYNC")),
+    Probe("mbarrier_handoff_cycles", "sync/handoff.toml", each, work=2, unrolls=(8, 16), repeats=(8, 24)),
+    Probe(
+        "fence_cycles", "sync/pair.toml", in_cycles, "fence", {"BLOCK": 32}, unrolls=(16, 32), claim=Claim("FENCE"),
+    ),
+    Probe("cluster_barrier_cycles", "sync/pair.toml", unrolls=(8, 16), claim=Claim("UCGABAR_WAIT")),
+    Probe(
+        "cluster_sync_cycles", "sync/pair.toml", in_cycles, "release", unrolls=(8, 16), claim=Claim("UCGABAR_WAIT"),
+        note="with the fence that a barrier of a cluster has by default",
+    ),
+    Probe("dsmem_latency_cycles", "sync/distributed.toml", unrolls=(16, 32), claim=Claim("LD", chained=True)),
 )  # fmt: skip
 
 _MATRICES = (
