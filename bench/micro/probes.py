@@ -77,8 +77,26 @@ def _dram(parameter: str, variant: str, ways: int) -> Probe:
     )  # fmt: skip
 
 
+def _chain(parameter: str, variant: str, opcode: str, shift: float = 0.0, note: str = "", each: int = 1) -> Probe:
+    """A chain in which other instructions stand between those of interest; `shift` takes them away."""
+    return Probe(
+        parameter, _PIPES, in_cycles, variant, _ONE, shift=shift, note=note, unrolls=(16, 32),
+        claim=Claim(opcode, each=each),
+    )  # fmt: skip
+
+
 _ARITHMETIC = (
     _latency("alu_latency_cycles", "", "FFMA"),
+    _chain("ptx_vote_latency_cycles", "vote", "VOTE", -5, "with the test that a chain needs, less an addition of 5"),
+    _chain("ptx_redux_latency_cycles", "redux", "REDUX", -6, "less the move to a register, 6 cycles"),
+    _chain("match_latency_cycles", "match", "MATCH"),
+    _chain("special_register_latency_cycles", "special", "S2R", -13, "less the test that a chain needs, 13 cycles"),
+    _chain("ptx_const_latency_cycles", "constant", "LDC"),
+    _chain("ptx_div_u32_latency_cycles", "div_u32", r"MUFU\.RCP"),
+    _chain("ptx_div_f32_latency_cycles", "div_f32", r"MUFU\.RCP"),
+    _chain("ptx_rcp_f32_latency_cycles", "rcp_f32", r"MUFU\.RCP"),
+    _chain("ptx_div_f64_latency_cycles", "div_f64", r"MUFU\.RCP64H"),
+    Probe("ptx_div_u64_latency_cycles", _PIPES, in_cycles, "div_u64", _ONE, unrolls=(16, 32)),
     # Elsewhere a warp holds the pipe of FP64 for longer than its latency.
     _latency("ptx_fp64_latency_cycles", "fma64", "DFMA", ("sm_80", "sm_90", "sm_100")),
     _latency("sfu_latency_cycles", "exp2", r"MUFU\.EX2"),
@@ -139,7 +157,10 @@ _WAITING = (
     ),
     Probe("ptx_membar_cycles", "sync/task.toml", in_cycles, "fence", {"BLOCK": 32}, claim=Claim("MEMBAR")),
     Probe("named_barrier_cycles", "sync/task.toml", in_cycles, "named", {"BLOCK": 64}, claim=Claim(r"BAR\.SYNC")),
-    Probe("mbarrier_handoff_cycles", "sync/handoff.toml", each, work=2, unrolls=(8, 16), repeats=(8, 24)),
+    Probe(
+        "mbarrier_handoff_cycles", "sync/handoff.toml", each, work=2, unrolls=(8, 16), shift=-10,
+        note="less the way from a wait that is over to the next arrival, 10 cycles by the machine code",
+    ),
     Probe(
         "fence_cycles", "sync/pair.toml", in_cycles, "fence", {"BLOCK": 32}, unrolls=(16, 32), claim=Claim("FENCE"),
     ),
@@ -148,7 +169,10 @@ _WAITING = (
         "cluster_sync_cycles", "sync/pair.toml", in_cycles, "release", unrolls=(8, 16), claim=Claim("UCGABAR_WAIT"),
         note="with the fence that a barrier of a cluster has by default",
     ),
-    Probe("dsmem_latency_cycles", "sync/distributed.toml", unrolls=(16, 32), claim=Claim("LD", chained=True)),
+    Probe(
+        "dsmem_latency_cycles", "sync/distributed.toml", unrolls=(16, 32), shift=-8, claim=Claim(r"LD\.E"),
+        note="less the two moves of an address in the chain, of 2 and 6 cycles",
+    ),
 )  # fmt: skip
 
 _MATRICES = (

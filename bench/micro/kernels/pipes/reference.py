@@ -8,6 +8,7 @@ import torch
 
 MASK = 0xFFFFFFFF
 Words = tuple[torch.Tensor, torch.Tensor]
+Operation = Callable[[torch.Tensor, int], torch.Tensor]
 # Factor and term of the FMA of half precision, by half.
 _FMA16X2_WORDS = (torch.tensor([0x3801, 0x3800], dtype=torch.int16), torch.tensor([0x3401, 0x3400], dtype=torch.int16))
 
@@ -132,6 +133,45 @@ def _shuffle(lanes: torch.Tensor, links: int) -> torch.Tensor:
     return 0x2C002C00 + (threads ^ 5 * (links % 2)) + chains
 
 
+def _by_warp(step: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """Words of which each warp's are the next ones by a step of (warps, 32, chains)."""
+
+    def run(lanes: torch.Tensor, links: int) -> torch.Tensor:
+        x = (0x2C002C00 + lanes).view(-1, 32, lanes.shape[1])
+        for _ in range(links):
+            x = step(x).expand(x.shape) & MASK
+        return x.reshape(lanes.shape)
+
+    return run
+
+
+_BITS = (1 << torch.arange(32))[:, None]
+
+
+def _vote(x: torch.Tensor) -> torch.Tensor:
+    return (x & _BITS).sum(1, keepdim=True) + 1
+
+
+def _match(x: torch.Tensor) -> torch.Tensor:
+    return ((x[:, :, None] == x[:, None]) * _BITS).sum(2)
+
+
+def _quotients(start: Callable[[torch.Tensor], torch.Tensor], number: float, rounds: torch.dtype | None) -> Operation:
+    """number / x over and over: whole where there is nothing to round to, else rounded to a type."""
+
+    def run(lanes: torch.Tensor, links: int) -> torch.Tensor:
+        x = start(lanes)
+        for _ in range(links):
+            x = int(number) // x if rounds is None else (number / x.double()).to(rounds)
+        return x
+
+    return run
+
+
+def _quarters(lanes: torch.Tensor) -> torch.Tensor:
+    return (0.25 + 0.001 * lanes.double()).float()
+
+
 OPERATIONS: dict[str, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "Fma": _fma,
     "Fma64": _fma,
@@ -145,4 +185,14 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "FloatToHalf": _float_to_half,
     "FloatToInt": _float_to_int,
     "Shuffle": _shuffle,
+    "Vote": _by_warp(_vote),
+    "Redux": _by_warp(lambda x: x.sum(1, keepdim=True)),
+    "Match": _by_warp(_match),
+    "Special": lambda lanes, _: torch.ones_like(lanes),
+    "Constant": lambda lanes, links: torch.full_like(lanes, 4 * links % 32),
+    "DivU32": _quotients(lambda lanes: 0x2C002C00 + lanes, 0x90000000, None),
+    "DivU64": _quotients(lambda lanes: (1 << 20) + lanes, 1 << 62, None),
+    "DivF32": _quotients(_quarters, 1.5, torch.float32),
+    "RcpF32": _quotients(_quarters, 1.0, torch.float32),
+    "DivF64": _quotients(lambda lanes: 0.25 + 0.001 * lanes.double(), 1.5, torch.float64),
 }
