@@ -114,6 +114,16 @@ _ARITHMETIC = (
     _lanes("shuffle_lanes_per_cycle", "shuffle", r"SHFL\.BFLY"),
 )
 
+
+def _place(parameter: str, percent: int) -> Probe:
+    """Latency of the line that so many of 256 are quicker than, in 8 MiB; one chain of loads to each."""
+    return Probe(
+        parameter, "memory/places.toml", each, constants={"LINES": 256, "STRIDE": 32896, "PERCENT": percent}, work=16,
+        unrolls=(16,), repeats=(4,), claim=Claim(r"LDG\.E\.64", chained=True), shift=-1.5,
+        note=f"{percent} % of lines are quicker; less a sixteenth of what lies between the loads and the clock",
+    )  # fmt: skip
+
+
 _MEMORY = (
     Probe(
         "l1_hit_latency_cycles", "memory/chase_l1.toml", shift=-2, claim=Claim(r"LDG\.E\.64", chained=True),
@@ -121,6 +131,9 @@ _MEMORY = (
     ),
     Probe("ptx_l1_latency_cycles", "memory/chase_l1.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
     Probe("l2_latency_cycles", "memory/chase_l2.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
+    _place("l2_near_latency_cycles", 10),
+    _place("l2_median_latency_cycles", 50),
+    _place("l2_far_latency_cycles", 90),
     Probe(
         "dram_latency_cycles", "memory/chase_dram.toml", shift=-10, claim=Claim(r"LDG\.E\.64"),
         note="less the addition of 64 bits in the chain, two instructions of 4 and 6 cycles",

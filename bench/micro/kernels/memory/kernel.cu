@@ -68,6 +68,46 @@ __global__ void chase_shared(long long* end, long long* cycles, int elements, in
     end[threadIdx.x] = (p - base) / 4;
 }
 
+// Each of LINES lines, STRIDE bytes apart, holds its own address, and is loaded past the L1 UNROLL times in a chain;
+// the least time of `repeats` such chains is that of the line. cycles[0] is the time of the line that PERCENT of them
+// are quicker than: where partitions of the L2 are near and far, low and high percentages tell them apart.
+template <int LINES, int STRIDE, int PERCENT, int UNROLL>
+__global__ void places(char* lines, int* out, long long* cycles, int repeats) {
+    __shared__ int taken[LINES];
+    for (int n = threadIdx.x; n < LINES; n += blockDim.x) {
+        char* place = lines + static_cast<size_t>(n) * STRIDE;
+        *reinterpret_cast<unsigned long long*>(place) = reinterpret_cast<unsigned long long>(place);
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int n = 0; n < LINES; ++n) {
+        unsigned long long p = reinterpret_cast<unsigned long long>(lines + static_cast<size_t>(n) * STRIDE);
+        L2::step(p);
+        int least = 1 << 30;
+#pragma unroll 1
+        for (int r = 0; r < repeats; ++r) {
+            long long start = clock64();
+#pragma unroll
+            for (int i = 0; i < UNROLL; ++i) L2::step(p);
+            if (p == 0) asm volatile("trap;");  // so that the clock is read when the last load is there
+            least = min(least, static_cast<int>(clock64() - start));
+        }
+        if (threadIdx.x == 0) taken[n] = least;
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int n = threadIdx.x; n < LINES; n += blockDim.x) {
+        int quicker = 0;
+#pragma unroll 1
+        for (int other = 0; other < LINES; ++other)
+            quicker += taken[other] < taken[n] || (taken[other] == taken[n] && other < n);
+        if (quicker == LINES * PERCENT / 100) {
+            cycles[0] = taken[n];
+            out[0] = repeats;
+        }
+    }
+}
+
 // Loads of WORDS words that do not wait for each other; all that they bring is summed.
 template <int WORDS>
 struct Load;

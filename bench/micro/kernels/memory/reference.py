@@ -23,6 +23,11 @@ def chase_shared(UNROLL: int, STRIDE: int, elements: int, repeats: int) -> dict[
     return {"end": (STRIDE * torch.arange(32) + UNROLL * repeats) % elements}
 
 
+def places(repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (1,): the number of chains for each line."""
+    return {"out": torch.tensor([repeats], dtype=torch.int32)}
+
+
 def loads(
     data: torch.Tensor,
     WORDS: int,
