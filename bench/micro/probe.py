@@ -42,6 +42,11 @@ def gbyte_per_s_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) 
     return per_cycle_of_chip(probe, costs, rates) * rates["clock_mhz"] / 1e3
 
 
+def beyond_shared_load(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The cost of a step less the latency of a load from shared memory, which is in it."""
+    return in_cycles(probe, costs, rates) - rates["lds_latency_cycles"]
+
+
 def intercept(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     """Cost where what is swept is nothing."""
     return fit_line([(constants[probe.axis] / probe.unit, cost) for constants, cost in costs]).intercept

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.micro.claims import Claim
 from bench.micro.probe import (
     Probe,
+    beyond_shared_load,
     each,
     gbyte_per_s_of_chip,
     in_cycles,
@@ -155,6 +156,18 @@ _MEMORY = (
     Probe(
         "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024}, unrolls=(8, 16),
         repeats=(4, 12), work=32, claim=Claim(r"LDG\.E"), note="32 warps together",
+    ),
+    Probe(
+        "smem_store_to_load_cycles", "memory/shared_chain.toml", beyond_shared_load, claim=Claim("STS"),
+        note="until a load behind it may start: a store and a load of the same word, less the load",
+    ),
+    Probe(
+        "cp_async_latency_cycles", "memory/shared_chain.toml", in_cycles, "copy", unrolls=(16, 32),
+        claim=Claim("LDGSTS"), note="16 bytes for each lane of one warp, from the L2",
+    ),
+    Probe(
+        "shared_atomic_passes", "memory/shared_chain.toml", each, "add", {"BLOCK": 512}, work=16, unrolls=(8, 16),
+        claim=Claim("ATOMS"), note="16 warps together",
     ),
     Probe("ldmatrix_latency_cycles", "matrix/ldmatrix.toml", claim=Claim(r"LDSM\.16\.M88\.4", chained=True)),
 )  # fmt: skip

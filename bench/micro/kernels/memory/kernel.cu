@@ -215,3 +215,40 @@ __global__ void conflicts(const unsigned* data, unsigned* out, long long* cycles
     record(cycles, start);
     out[threadIdx.x] = total;
 }
+
+// What a warp does with shared memory, as a chain: a word that is stored and loaded again, a copy of 16 bytes for each
+// lane from the L2 that is waited for, and additions to a word of each lane's own.
+struct StoreLoad {
+    static __device__ void step(unsigned place, const char*, unsigned& x) {
+        asm volatile("st.volatile.shared.u32 [%1], %0;\nld.volatile.shared.u32 %0, [%1];" : "+r"(x) : "r"(place) : "memory");
+    }
+};
+struct CopyAsync {
+    static __device__ void step(unsigned place, const char* from, unsigned&) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\ncp.async.commit_group;\ncp.async.wait_group 0;" ::"r"(place), "l"(from)
+                     : "memory");
+    }
+};
+struct Add {
+    static __device__ void step(unsigned place, const char*, unsigned& x) {
+        asm volatile("red.shared.add.u32 [%0], %1;" ::"r"(place), "r"(x) : "memory");
+    }
+};
+
+template <class Kind, int PITCH, int UNROLL>
+__global__ void shared_chain(const char* data, unsigned* out, long long* cycles, int repeats) {
+    extern __shared__ __align__(128) char words[];
+    unsigned place = static_cast<unsigned>(__cvta_generic_to_shared(words)) + PITCH * threadIdx.x;
+    const char* from = data + 16 * threadIdx.x;
+    unsigned x = threadIdx.x + 1;
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(place), "r"(x) : "memory");
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) Kind::step(place, from, x);
+    record(cycles, start);
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(place) : "memory");
+    out[threadIdx.x] = x;
+}

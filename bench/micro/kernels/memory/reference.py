@@ -28,6 +28,18 @@ def places(repeats: int) -> dict[str, torch.Tensor]:
     return {"out": torch.tensor([repeats], dtype=torch.int32)}
 
 
+def shared_chain(data: torch.Tensor, KIND: str, UNROLL: int, BLOCK: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (BLOCK,): what each thread's word of shared memory holds; data has four words for each."""
+    numbers = torch.arange(1, BLOCK + 1, dtype=torch.int32)
+    steps = UNROLL * repeats
+    ends = {
+        "StoreLoad": numbers,
+        "CopyAsync": data.view(-1, 4)[:, 0] if steps else numbers,
+        "Add": numbers * (1 + steps),
+    }
+    return {"out": ends[KIND].clone()}
+
+
 def loads(
     data: torch.Tensor,
     WORDS: int,
