@@ -222,7 +222,6 @@ _MATRICES = (
     _tensor("tensor_int8_flop_per_cycle", "int8", r"IMMA\.16832", 32),
 )  # fmt: skip
 
-_TILES = ({"ROWS": 8}, {"ROWS": 32}, {"ROWS": 64})
 _COPIES = (
     Probe(
         "tma_latency_cycles", "bulk/task.toml", intercept, sweep=({"BYTES": 1024}, {"BYTES": 4096}, {"BYTES": 8192}),
@@ -234,18 +233,6 @@ _COPIES = (
     ),
     Probe(
         "tma_bytes_per_cycle", "bulk/task.toml", per_cycle, "slots", {"BYTES": 8192, "SLOTS": 8}, work=8 * 8192,
-        unrolls=(2, 4), repeats=(2, 6),
-    ),
-    Probe(
-        "tma_tensor_latency_cycles", "bulk/tensor.toml", intercept, sweep=_TILES, axis="ROWS", unit=8, unrolls=(4, 8),
-        repeats=(2, 6), note="through a tensor map, rows of 128 bytes, swizzled",
-    ),
-    Probe(
-        "tma_tensor_latency_cycles_per_kib", "bulk/tensor.toml", slope, sweep=_TILES, axis="ROWS", unit=8,
-        unrolls=(4, 8), repeats=(2, 6),
-    ),
-    Probe(
-        "tma_tensor_bytes_per_cycle", "bulk/tensor.toml", per_cycle, "slots", {"ROWS": 64, "SLOTS": 8}, work=8 * 8192,
         unrolls=(2, 4), repeats=(2, 6),
     ),
 )  # fmt: skip
@@ -306,4 +293,20 @@ _ASYNCHRONOUS = (
     _product("tcgen05_m128n256k16_cycles", 256),
 )
 
-PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP)
+_TILES = ({"ROWS": 8}, {"ROWS": 32}, {"ROWS": 64})
+_TENSOR_MAPS = (
+    Probe(
+        "tma_tensor_latency_cycles", "bulk/tensor.toml", intercept, sweep=_TILES, axis="ROWS", unit=8, unrolls=(4, 8),
+        repeats=(2, 6), note="through a tensor map, rows of 128 bytes, swizzled",
+    ),
+    Probe(
+        "tma_tensor_latency_cycles_per_kib", "bulk/tensor.toml", slope, sweep=_TILES, axis="ROWS", unit=8,
+        unrolls=(4, 8), repeats=(2, 6),
+    ),
+    Probe(
+        "tma_tensor_bytes_per_cycle", "bulk/tensor.toml", per_cycle, "slots", {"ROWS": 64, "SLOTS": 8}, work=8 * 8192,
+        unrolls=(2, 4), repeats=(2, 6),
+    ),
+)  # fmt: skip
+
+PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP, *_TENSOR_MAPS)
