@@ -75,8 +75,8 @@ class Probe:
     cost of a step is wanted, each a change of constants; axis and unit: what of a point is the x of a line. work: what
     one step does, in the parameter's unit. shift: cycles to add, for a reason that `note` states. unrolls, repeats: the
     lengths that are compared; a kernel without UNROLL has one unroll of 0, and one that is timed whole one repeat.
-    ctas_per_sm: the grid, where all SMs work. is_inside: the time is that of a part of the launch which the kernel picks,
-    so that a model of whole launches has none. claim: what its machine code must have.
+    ctas_per_sm: the grid, where all SMs work. is_inside: the time is that of a part of the launch which the kernel
+    picks, so that a model of whole launches has none. claim: what its machine code must have.
     """
 
     parameter: str
