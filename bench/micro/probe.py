@@ -47,6 +47,11 @@ def beyond_shared_load(probe: Probe, costs: Costs, rates: Mapping[str, float]) -
     return in_cycles(probe, costs, rates) - rates["lds_latency_cycles"]
 
 
+def passes(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The cost of an instruction of each sub-core, over that of an integer product."""
+    return each(probe, costs, rates) * rates["int32_mul_lanes_per_cycle"] / 128
+
+
 def intercept(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     """Cost where what is swept is nothing."""
     return fit_line([(constants[probe.axis] / probe.unit, cost) for constants, cost in costs]).intercept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.micro.claims import Claim
 from bench.micro.probe import (
     Probe,
@@ -10,6 +12,7 @@ from bench.micro.probe import (
     gbyte_per_s_of_chip,
     in_cycles,
     intercept,
+    passes,
     per_cycle,
     per_cycle_of_chip,
     slope,
@@ -86,6 +89,15 @@ def _chain(parameter: str, variant: str, opcode: str, shift: float = 0.0, note: 
     )  # fmt: skip
 
 
+def _partial_writes(ctas_per_sm: int, *architectures: str) -> Probe:
+    """Of 32 KiB for each block, which must fit the L2 together."""
+    return Probe(
+        "l2_partial_writes_per_cycle", "chip/scatter.toml", per_cycle_of_chip, ctas_per_sm=ctas_per_sm,
+        work=ctas_per_sm * 256 * 4, unrolls=(4,), repeats=(16, 80), claim=Claim(r"STG\.E$"),
+        architectures=architectures, note="stores of single words, each to another sector",
+    )  # fmt: skip
+
+
 _ARITHMETIC = (
     _latency("alu_latency_cycles", "", "FFMA"),
     _chain("ptx_vote_latency_cycles", "vote", "VOTE", -5, "with the test that a chain needs, less an addition of 5"),
@@ -116,6 +128,17 @@ _ARITHMETIC = (
     _lanes("fp16_lanes_per_cycle", "fma16x2", "HFMA2", 2),
     _lanes("int32_lanes_per_cycle", "add32", "IADD3", architectures=_UP_TO_HOPPER),
     _lanes("int32_mul_lanes_per_cycle", "multiply32", r"IMAD$"),
+    Probe(
+        "wide_multiply_passes",
+        _PIPES,
+        passes,
+        "multiply_wide",
+        _FULL,
+        work=8 * 4,
+        unrolls=(8, 16),
+        repeats=(4, 12),
+        claim=Claim(r"IMAD\.WIDE", each=8),
+    ),
     _lanes("logic_lanes_per_cycle", "logic", r"LOP3"),
     _lanes("minmax_lanes_per_cycle", "minmax", r"V?IMNMX"),
     _lanes("sfu_results_per_cycle", "exp2", r"MUFU\.EX2"),
@@ -167,6 +190,11 @@ _MEMORY = (
         repeats=(4, 12), work=32, claim=Claim(r"LDG\.E"), note="32 warps together",
     ),
     Probe(
+        "l1_tags_per_cycle", "memory/strides.toml", per_cycle, "", {"BLOCK": 1024, "STRIDE": 33}, unrolls=(8, 16),
+        repeats=(4, 12), work=32 * 32, claim=Claim(r"LDG\.E"), 
+        note="loads that touch 32 lines in a row, each in another bank of the data",
+    ),
+    Probe(
         "smem_store_to_load_cycles", "memory/shared_chain.toml", beyond_shared_load, claim=Claim("STS"),
         note="until a load behind it may start: a store and a load of the same word, less the load",
     ),
@@ -180,6 +208,15 @@ _MEMORY = (
     ),
     Probe("ldmatrix_latency_cycles", "matrix/ldmatrix.toml", claim=Claim(r"LDSM\.16\.M88\.4", chained=True)),
 )  # fmt: skip
+
+_HANDED: dict[str, Any] = {
+    "sweep": ({"WORDS4": 2}, {"WORDS4": 4}, {"WORDS4": 8}),
+    "axis": "WORDS4",
+    "unit": 2,
+    "unrolls": (8, 16),
+    "claim": Claim(r"BAR\.SYNC"),
+    "note": "by two warps, with a barrier of both",
+}
 
 _WAITING = (
     Probe(
@@ -195,6 +232,17 @@ _WAITING = (
     Probe(
         "mbarrier_handoff_cycles", "sync/handoff.toml", each, work=2, unrolls=(8, 16), shift=-10,
         note="less the way from a wait that is over to the next arrival, 10 cycles by the machine code",
+    ),
+    Probe(
+        "late_barrier_cycles", "sync/task.toml", in_cycles, "late", {"BLOCK": 1024}, unrolls=(4, 8), shift=-280,
+        claim=Claim(r"BAR\.SYNC"), architectures=("sm_90",),
+        note="from the arrival of the last of 32 warps, 280 cycles after the barrier before by the machine code",
+    ),
+    Probe("register_handoff_cycles", "sync/tiles.toml", intercept, **_HANDED),
+    Probe("register_handoff_cycles_per_kib", "sync/tiles.toml", slope, **_HANDED),
+    Probe(
+        "register_reallocation_cycles", "sync/registers.toml", each, work=2, unrolls=(8, 16),
+        note="one warp group, from 232 registers to 40 and back",
     ),
     Probe(
         "fence_cycles", "sync/pair.toml", in_cycles, "fence", {"BLOCK": 32}, unrolls=(16, 32), claim=Claim("FENCE"),
@@ -250,6 +298,13 @@ _CHIP = (
     ),
     _dram("dram_achieved_gbyte_per_s", "", 1),
     _dram("dram_copy_gbyte_per_s", "copy", 2),
+    Probe(
+        "l2_bytes_per_cycle", "chip/read_l2.toml", per_cycle, constants={"CTAS": 1, "BLOCK": 1024, "DEPTH": 3},
+        work=1024 * 4 * 16, unrolls=(4,), repeats=(64, 320), claim=Claim(r"LDG\.E\.128.*STRONG\.GPU"),
+        note="one block of 1024 threads, alone on the GPU",
+    ),
+    _partial_writes(4, "sm_80", "sm_89", "sm_90", "sm_100", "sm_120"),
+    _partial_writes(1, "sm_86"),
     _l2_rate(2, "sm_80", "sm_90", "sm_100"),
     _l2_rate(1, "sm_89", "sm_120"),
     # An L2 of 6 MiB holds two blocks of each SM.

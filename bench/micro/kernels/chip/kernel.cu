@@ -54,3 +54,15 @@ __global__ void stream(const uint4* data, uint4* out, int repeats) {
     }
     if (!WRITE) reinterpret_cast<unsigned*>(out)[blockIdx.x * blockDim.x + threadIdx.x] = total;
 }
+
+// Each thread writes one word of each of UNROLL sectors of its own, a warp 32 words in 32 sectors; in the next turn the
+// next word of them.
+template <int UNROLL>
+__global__ void scatter(int* out, int repeats) {
+    int* mine = out + (static_cast<size_t>(blockIdx.x) * UNROLL * blockDim.x + threadIdx.x) * 8;
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i)
+            asm volatile("st.global.u32 [%0], %1;" ::"l"(mine + i * blockDim.x * 8 + r % 8), "r"(r + 1) : "memory");
+}

@@ -51,3 +51,11 @@ def stream(
         return {"out": words.reshape(-1)}
     sums = (words[..., 0] ^ words[..., 1]) + (words[..., 2] ^ words[..., 3])
     return {"out": sums.sum((0, 2), dtype=torch.int32).reshape(-1)}
+
+
+def scatter(UNROLL: int, BLOCK: int, CTAS: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (CTAS * UNROLL * BLOCK * 8,): in each sector the words hold the last turn of theirs, from 1."""
+    words = torch.zeros(8, dtype=torch.int32)
+    for turn in range(repeats):
+        words[turn % 8] = turn + 1
+    return {"out": words.repeat(CTAS * UNROLL * BLOCK)}

@@ -102,6 +102,12 @@ struct Multiply32 {
     using T = unsigned;
     static __device__ void link(T& x, int) { x = x * x + 12345u; }
 };
+struct MultiplyWide {
+    using T = unsigned long long;
+    static __device__ void link(T& x, int) {
+        x += static_cast<unsigned long long>(static_cast<unsigned>(x)) * (blockDim.x + 12345u);
+    }
+};
 struct Logic {
     using T = Word;
     static __device__ void link(T& w, int i) {

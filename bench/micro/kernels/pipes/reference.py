@@ -16,7 +16,8 @@ _FMA16X2_WORDS = (torch.tensor([0x3801, 0x3800], dtype=torch.int16), torch.tenso
 def reference(OP: str, CHAINS: int, UNROLL: int, BLOCK: int, CTAS: int, repeats: int) -> dict[str, torch.Tensor]:
     """Return `out` (CTAS * BLOCK,), the sum of each thread's CHAINS chains after repeats * UNROLL links."""
     lanes = torch.arange(BLOCK)[:, None] + torch.arange(CHAINS)[None, :]
-    run = partial(_add, unroll=UNROLL) if OP == "Add32" else OPERATIONS[OP]
+    by_block = {"Add32": partial(_add, unroll=UNROLL), "MultiplyWide": partial(_multiply_wide, factor=BLOCK + 12345)}
+    run = by_block.get(OP) or OPERATIONS[OP]
     sums = run(lanes, repeats * UNROLL).double().sum(1)
     return {"out": sums.repeat(CTAS)}
 
@@ -66,6 +67,14 @@ def _multiply(lanes: torch.Tensor, links: int) -> torch.Tensor:
     for _ in range(links):
         x = (_product(x, x) + 12345) & MASK
     return x
+
+
+def _multiply_wide(lanes: torch.Tensor, links: int, factor: int) -> torch.Tensor:
+    """Sums of 64 bits, in Python's whole numbers."""
+    numbers = [(1 << 20) + int(lane) for lane in lanes.flatten()]
+    for _ in range(links):
+        numbers = [(x + (x & MASK) * factor) & (1 << 64) - 1 for x in numbers]
+    return torch.tensor(numbers, dtype=torch.float64).view(lanes.shape)
 
 
 def _product(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -56,6 +56,25 @@ struct ClusterRelease {
     }
 };
 
+// A warp group that gives registers back and gets them again. A step is both.
+template <int UNROLL>
+__global__ void __launch_bounds__(128, 1) registers(int* out, long long* cycles, int repeats) {
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+            asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+        }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        cycles[0] = clock64() - start;
+        out[0] = UNROLL * repeats;
+    }
+}
+
 template <class Kind, int UNROLL>
 __global__ void __cluster_dims__(2, 1, 1) pair(int* out, long long* cycles, int repeats) {
     ClusterRelease::sync();
