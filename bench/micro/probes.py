@@ -191,7 +191,7 @@ _MEMORY = (
     ),
     Probe(
         "l1_tags_per_cycle", "memory/strides.toml", per_cycle, "", {"BLOCK": 1024, "STRIDE": 33}, unrolls=(8, 16),
-        repeats=(4, 12), work=32 * 32, claim=Claim(r"LDG\.E"), 
+        repeats=(4, 12), work=32 * 32, claim=Claim(r"LDG\.E"),
         note="loads that touch 32 lines in a row, each in another bank of the data",
     ),
     Probe(
@@ -240,10 +240,6 @@ _WAITING = (
     ),
     Probe("register_handoff_cycles", "sync/tiles.toml", intercept, **_HANDED),
     Probe("register_handoff_cycles_per_kib", "sync/tiles.toml", slope, **_HANDED),
-    Probe(
-        "register_reallocation_cycles", "sync/registers.toml", each, work=2, unrolls=(8, 16),
-        note="one warp group, from 232 registers to 40 and back",
-    ),
     Probe(
         "fence_cycles", "sync/pair.toml", in_cycles, "fence", {"BLOCK": 32}, unrolls=(16, 32), claim=Claim("FENCE"),
     ),
@@ -349,7 +345,12 @@ _ASYNCHRONOUS = (
 )
 
 _TILES = ({"ROWS": 8}, {"ROWS": 32}, {"ROWS": 64})
-_TENSOR_MAPS = (
+# Last, since a fault would end the measurements: a map that a kernel makes, registers that it asks for.
+_LAST = (
+    Probe(
+        "register_reallocation_cycles", "sync/registers.toml", each, work=2, unrolls=(8, 16),
+        note="one warp group, from 232 registers to 40 and back",
+    ),
     Probe(
         "tma_tensor_latency_cycles", "bulk/tensor.toml", intercept, sweep=_TILES, axis="ROWS", unit=8, unrolls=(4, 8),
         repeats=(2, 6), note="through a tensor map, rows of 128 bytes, swizzled",
@@ -364,4 +365,4 @@ _TENSOR_MAPS = (
     ),
 )  # fmt: skip
 
-PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP, *_TENSOR_MAPS)
+PROBES = (*_ARITHMETIC, *_MEMORY, *_WAITING, *_MATRICES, *_COPIES, *_ASYNCHRONOUS, *_CHIP, *_LAST)
