@@ -5,7 +5,7 @@
 
 With `--device cuda` the first GPU is measured, and --machine names the file that everything which is not measured is
 taken from. With `--device emulator` kernels run on the emulated device and their time is the performance model's, so
-that each probe should return the number that stands in the machine's file.
+that each probe should return the number that stands in the machine's file; probes of a part of a launch are left out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     machine = load_machine(options.machine)
     timer = open_timer(options.device, machine)
-    chosen = [p for p in PROBES if any(word in p.parameter for word in options.only.split(","))]
+    able = [p for p in PROBES if options.device == "cuda" or not p.is_inside]
+    chosen = [p for p in able if any(word in p.parameter for word in options.only.split(","))]
     rates = {**machine.rates, **timer.facts()}
     found = measure(chosen, timer, rates, lambda line: print(line, file=sys.stderr, flush=True))
     print(report(found, machine.rates, timer))

@@ -37,6 +37,21 @@ def per_cycle_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) ->
     return per_cycle(probe, costs, rates) * rates["sm_count"]
 
 
+def gbyte_per_s_of_chip(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """Bytes of all SMs over the time that they cost."""
+    return per_cycle_of_chip(probe, costs, rates) * rates["clock_mhz"] / 1e3
+
+
+def beyond_shared_load(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The cost of a step less the latency of a load from shared memory, which is in it."""
+    return in_cycles(probe, costs, rates) - rates["lds_latency_cycles"]
+
+
+def passes(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
+    """The cost of an instruction of each sub-core, over that of an integer product."""
+    return each(probe, costs, rates) * rates["int32_mul_lanes_per_cycle"] / 128
+
+
 def intercept(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
     """Cost where what is swept is nothing."""
     return fit_line([(constants[probe.axis] / probe.unit, cost) for constants, cost in costs]).intercept
@@ -65,7 +80,8 @@ class Probe:
     cost of a step is wanted, each a change of constants; axis and unit: what of a point is the x of a line. work: what
     one step does, in the parameter's unit. shift: cycles to add, for a reason that `note` states. unrolls, repeats: the
     lengths that are compared; a kernel without UNROLL has one unroll of 0, and one that is timed whole one repeat.
-    ctas_per_sm: the grid, where all SMs work. claim: what its machine code must have.
+    ctas_per_sm: the grid, where all SMs work. is_inside: the time is that of a part of the launch which the kernel
+    picks, so that a model of whole launches has none. claim: what its machine code must have.
     """
 
     parameter: str
@@ -80,6 +96,7 @@ class Probe:
     shift: float = 0.0
     note: str = ""
     ctas_per_sm: int = 0
+    is_inside: bool = False
     unrolls: tuple[int, ...] = (32, 64)
     repeats: tuple[int, ...] = (8, 24)
     claim: Claim | None = None

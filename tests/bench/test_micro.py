@@ -30,13 +30,19 @@ ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 TASKS = {f"{file.parent.name}/{file.stem}": load_task(file) for file in task_files(KERNELS)}
 # Parameter -> how far the modelled device may be from its own file, where that is more than 2 %.
 TOLERANCES = {
-    "lsu_address_interval_cycles": 0.2,  # the sums of what is loaded take issue slots of the one warp, two each on A100
+    "lsu_address_interval_cycles": 0.11,  # the sums of what is loaded take issue slots of the sub-core as well
     "lsu_accept_interval_cycles": 0.08,
+    "l1_tags_per_cycle": 0.1,  # some of the loads reach into a 33rd line
     "ptx_fp64_latency_cycles": 0.21,  # 5 cycles for DADD; the assembler leaves 6 from one DFMA to the next
     "mma_latency_cycles": 0.05,  # 24.6 cycles, of which the file has 25, and the assembler leaves 24
-    "fp16_lanes_per_cycle": 0.51,  # A100 has two pipes for them, of which the assembler gives the probe one
     "ptx_l1_latency_cycles": 0.05,  # the file has a pointer chase, the model Huerta's latency of the load
 }
+# Numbers for PTX as a whole, of which the model takes the machine instructions one by one.
+OF_PTX = (
+    "ptx_div_u32_latency_cycles", "ptx_div_u64_latency_cycles", "ptx_div_f32_latency_cycles",
+    "ptx_div_f64_latency_cycles", "ptx_rcp_f32_latency_cycles", "named_barrier_cycles", "register_handoff_cycles",
+    "register_handoff_cycles_per_kib",
+)  # fmt: skip
 
 
 def probe_id(probe: Probe) -> str:
@@ -94,6 +100,26 @@ def test_instructions_that_do_not_wait_for_each_other_are_no_chain(tmp_path: Pat
     listing = listing_of(APART, "apart", tmp_path)
     assert faults(listing, Claim("FFMA"), 32) == []
     assert faults(listing, Claim("FFMA", chained=True), 32) == ["31 of 32 FFMA do not wait for the one before"]
+
+
+WAITING = """extern "C" __global__ void waiting(const float* in, float* out, int n) {
+    __shared__ float x[32];
+    x[threadIdx.x] = in[threadIdx.x];
+#pragma unroll 1
+    for (int r = 0; r < n; ++r)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            x[threadIdx.x ^ 1 + i] *= 0.5f;
+            __syncthreads();
+        }
+    out[threadIdx.x] = x[threadIdx.x];
+}"""
+
+
+def test_what_may_stand_once_in_a_loop_is_counted(tmp_path: Path) -> None:
+    listing = listing_of(WAITING, "waiting", tmp_path)
+    assert faults(listing, Claim("FMUL", rare="EXIT"), 4) == []
+    assert faults(listing, Claim("FMUL", rare="BAR"), 4) == ["4 BAR in a loop, and not 1"]
 
 
 def test_a_kernel_without_a_loop_has_nothing_to_claim(tmp_path: Path) -> None:
@@ -184,6 +210,14 @@ def test_both_parts_of_a_line_are_returned() -> None:
     assert probed(Probe("each", "sync/task.toml", slope, sweep=sweep, axis="BLOCK", unit=32), truth) == pytest.approx(2)
 
 
+def test_rates_of_the_machine_are_in_a_fit() -> None:
+    probes = {p.parameter: p for p in PROBES}
+    read, store = probes["dram_achieved_gbyte_per_s"], probes["smem_store_to_load_cycles"]
+    rates = {"sm_count": 100, "clock_mhz": 2000, "lds_latency_cycles": 23}
+    assert store.fit(store, [({}, 27.0)], rates) == 4
+    assert read.fit(read, [({}, read.work / 15)], rates) == pytest.approx(3000)
+
+
 def test_work_that_takes_no_time_is_a_failure_and_no_number() -> None:
     [found] = measure([Probe("latency", "pipes/task.toml")], Synthetic({"step": 0.0}), {})
     assert (found.value, found.failure) == (None, "more work took no more time")
@@ -270,7 +304,8 @@ def test_the_model_returns_its_own_parameter(parameter: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["a100", "a6000", "rtx4090"])
 def test_the_model_returns_all_of_its_own_parameters(machine: str) -> None:
-    found = returned(machine, tuple(p.parameter for p in PROBES))
+    modelled = tuple(p.parameter for p in PROBES if not p.is_inside and p.parameter not in OF_PTX)
+    found = returned(machine, modelled)
     off = {
         name: (value, stated)
         for name, (value, stated) in found.items()

@@ -1,5 +1,5 @@
 # ruff: noqa: N803 - the names of constants
-"""wgmma and tcgen05 in rows: UNROLL products of depth 16 onto one accumulator, `repeats` times; all operands are 1."""
+"""tcgen05 in rows: UNROLL products of depth 16 onto one accumulator, `repeats` times; all operands are 1."""
 
 from triton.experimental import gluon
 from triton.experimental.gluon import language as gl
@@ -9,12 +9,7 @@ from triton.experimental.gluon.language.nvidia.blackwell import (
     tcgen05_commit,
     tcgen05_mma,
 )
-from triton.experimental.gluon.language.nvidia.hopper import (
-    fence_async_shared,
-    mbarrier,
-    warpgroup_mma,
-    warpgroup_mma_wait,
-)
+from triton.experimental.gluon.language.nvidia.hopper import fence_async_shared, mbarrier
 
 
 @gluon.jit
@@ -31,20 +26,6 @@ def store(out, values, M: gl.constexpr, N: gl.constexpr, LAYOUT: gl.constexpr):
     rows = gl.arange(0, M, gl.SliceLayout(1, LAYOUT))
     columns = gl.arange(0, N, gl.SliceLayout(0, LAYOUT))
     gl.store(out + rows[:, None] * N + columns[None, :], values)
-
-
-@gluon.jit
-def wgmma_kernel(out, repeats, N: gl.constexpr, UNROLL: gl.constexpr):
-    """m64nNk16 by one warp group, both operands in shared memory."""
-    a, b = ones(64, 16), ones(16, N)
-    fence_async_shared()
-    layout: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [4, 1], [16, N, 16])
-    acc = gl.zeros([64, N], gl.float32, layout)
-    for _ in range(repeats):
-        for _step in gl.static_range(UNROLL):
-            acc = warpgroup_mma(a, b, acc, is_async=True)
-        acc = warpgroup_mma_wait(0, deps=[acc])
-    store(out, acc, 64, N, layout)
 
 
 @gluon.jit

@@ -68,6 +68,46 @@ __global__ void chase_shared(long long* end, long long* cycles, int elements, in
     end[threadIdx.x] = (p - base) / 4;
 }
 
+// Each of LINES lines, STRIDE bytes apart, holds its own address, and is loaded past the L1 UNROLL times in a chain;
+// the least time of `repeats` such chains is that of the line. cycles[0] is the time of the line that PERCENT of them
+// are quicker than: where partitions of the L2 are near and far, low and high percentages tell them apart.
+template <int LINES, int STRIDE, int PERCENT, int UNROLL>
+__global__ void places(char* lines, int* out, long long* cycles, int repeats) {
+    __shared__ int taken[LINES];
+    for (int n = threadIdx.x; n < LINES; n += blockDim.x) {
+        char* place = lines + static_cast<size_t>(n) * STRIDE;
+        *reinterpret_cast<unsigned long long*>(place) = reinterpret_cast<unsigned long long>(place);
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int n = 0; n < LINES; ++n) {
+        unsigned long long p = reinterpret_cast<unsigned long long>(lines + static_cast<size_t>(n) * STRIDE);
+        L2::step(p);
+        int least = 1 << 30;
+#pragma unroll 1
+        for (int r = 0; r < repeats; ++r) {
+            long long start = clock64();
+#pragma unroll
+            for (int i = 0; i < UNROLL; ++i) L2::step(p);
+            if (p == 0) asm volatile("trap;");  // so that the clock is read when the last load is there
+            least = min(least, static_cast<int>(clock64() - start));
+        }
+        if (threadIdx.x == 0) taken[n] = least;
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int n = threadIdx.x; n < LINES; n += blockDim.x) {
+        int quicker = 0;
+#pragma unroll 1
+        for (int other = 0; other < LINES; ++other)
+            quicker += taken[other] < taken[n] || (taken[other] == taken[n] && other < n);
+        if (quicker == LINES * PERCENT / 100) {
+            cycles[0] = taken[n];
+            out[0] = repeats;
+        }
+    }
+}
+
 // Loads of WORDS words that do not wait for each other; all that they bring is summed.
 template <int WORDS>
 struct Load;
@@ -124,17 +164,19 @@ __device__ unsigned sum(const unsigned (&values)[UNROLL]) {
 
 // Global loads that hit the L1: thread t reads element STRIDE * (t % 64), then the ones 4, 8, ... 28 elements farther
 // on, so that a warp's loads begin at every fourth element of a line; and all of these again. `cycles` holds 0 at first,
-// which the compiler does not know, so that no load can be left out.
-template <int WORDS, int STRIDE, int UNROLL>
+// which the compiler does not know, so that no load can be left out. Warps of the first SUB_CORES sub-cores of four take
+// part in the loop: warp w runs on sub-core w % 4.
+template <int WORDS, int STRIDE, int SUB_CORES, int UNROLL>
 __global__ void strides(const unsigned* data, unsigned* out, long long* cycles, int repeats) {
     const long long zero = cycles[0];
     const unsigned* place = data + WORDS * STRIDE * (threadIdx.x % 64);
     unsigned total = 0;
     for (int i = 0; i < 8; ++i) total += Load<WORDS>::global(place + 4 * WORDS * i);
+    const int runs = threadIdx.x / 32 % 4 < SUB_CORES ? repeats : 0;
     __syncthreads();
     long long start = clock64();
 #pragma unroll 1
-    for (int r = 0; r < repeats; ++r) {
+    for (int r = 0; r < runs; ++r) {
         unsigned values[UNROLL];
 #pragma unroll
         for (int i = 0; i < UNROLL; ++i) {
@@ -172,4 +214,41 @@ __global__ void conflicts(const unsigned* data, unsigned* out, long long* cycles
     }
     record(cycles, start);
     out[threadIdx.x] = total;
+}
+
+// What a warp does with shared memory, as a chain: a word that is stored and loaded again, a copy of 16 bytes for each
+// lane from the L2 that is waited for, and additions to a word of each lane's own.
+struct StoreLoad {
+    static __device__ void step(unsigned place, const char*, unsigned& x) {
+        asm volatile("st.volatile.shared.u32 [%1], %0;\nld.volatile.shared.u32 %0, [%1];" : "+r"(x) : "r"(place) : "memory");
+    }
+};
+struct CopyAsync {
+    static __device__ void step(unsigned place, const char* from, unsigned&) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\ncp.async.commit_group;\ncp.async.wait_group 0;" ::"r"(place), "l"(from)
+                     : "memory");
+    }
+};
+struct Add {
+    static __device__ void step(unsigned place, const char*, unsigned& x) {
+        asm volatile("red.shared.add.u32 [%0], %1;" ::"r"(place), "r"(x) : "memory");
+    }
+};
+
+template <class Kind, int PITCH, int UNROLL>
+__global__ void shared_chain(const char* data, unsigned* out, long long* cycles, int repeats) {
+    extern __shared__ __align__(128) char words[];
+    unsigned place = static_cast<unsigned>(__cvta_generic_to_shared(words)) + PITCH * threadIdx.x;
+    const char* from = data + 16 * threadIdx.x;
+    unsigned x = threadIdx.x + 1;
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(place), "r"(x) : "memory");
+    __syncthreads();
+    long long start = clock64();
+#pragma unroll 1
+    for (int r = 0; r < repeats; ++r)
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) Kind::step(place, from, x);
+    record(cycles, start);
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(place) : "memory");
+    out[threadIdx.x] = x;
 }

@@ -23,6 +23,23 @@ def chase_shared(UNROLL: int, STRIDE: int, elements: int, repeats: int) -> dict[
     return {"end": (STRIDE * torch.arange(32) + UNROLL * repeats) % elements}
 
 
+def places(repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (1,): the number of chains for each line."""
+    return {"out": torch.tensor([repeats], dtype=torch.int32)}
+
+
+def shared_chain(data: torch.Tensor, KIND: str, UNROLL: int, BLOCK: int, repeats: int) -> dict[str, torch.Tensor]:
+    """Return `out` (BLOCK,): what each thread's word of shared memory holds; data has four words for each."""
+    numbers = torch.arange(1, BLOCK + 1, dtype=torch.int32)
+    steps = UNROLL * repeats
+    ends = {
+        "StoreLoad": numbers,
+        "CopyAsync": data.view(-1, 4)[:, 0] if steps else numbers,
+        "Add": numbers * (1 + steps),
+    }
+    return {"out": ends[KIND].clone()}
+
+
 def loads(
     data: torch.Tensor,
     WORDS: int,
@@ -43,14 +60,19 @@ def strided_loads(
     data: torch.Tensor,
     WORDS: int,
     STRIDE: int,
+    SUB_CORES: int,
     UNROLL: int,
     BLOCK: int,
     repeats: int,
 ) -> dict[str, torch.Tensor]:
-    """Return `out` (BLOCK,), modulo 2^32: eight elements, each 4 after the one before, once and UNROLL / 8 in a run."""
+    """Return `out` (BLOCK,), modulo 2^32: eight elements, each 4 after the one before, once and UNROLL / 8 in a run.
+
+    Warps of the first SUB_CORES of four sub-cores make `repeats` runs, the others none.
+    """
     first = WORDS * STRIDE * (torch.arange(BLOCK) % 64)
     eight = sum(_access(data, first + 4 * WORDS * i, WORDS) for i in range(8))
-    total = (1 + repeats * (UNROLL // 8)) * eight & MASK
+    runs = repeats * (torch.arange(BLOCK) // 32 % 4 < SUB_CORES)
+    total = (1 + runs * (UNROLL // 8)) * eight & MASK
     return {"out": total - (total > MASK // 2).long() * (MASK + 1)}
 
 

@@ -11,6 +11,15 @@ struct Triple {
     unsigned x, y, z;
 };
 
+struct Number {
+    unsigned x;
+};
+// Offset of one of eight words, each of which holds that of the next.
+struct Place {
+    unsigned x;
+};
+__constant__ unsigned ring[8] = {4, 8, 12, 16, 20, 24, 28, 0};
+
 __device__ float seed(float, int lane) {
     return 0.25f + 0.001f * lane;
 }
@@ -26,6 +35,16 @@ __device__ Word seed(Word, int lane) {
 
 __device__ Triple seed(Triple, int lane) {
     return {3u + 5u * lane, 0x9e3779b9u + lane, 0x85ebca6bu - lane};
+}
+__device__ unsigned long long seed(unsigned long long, int lane) {
+    return (1ull << 20) + lane;
+}
+__device__ Number seed(Number, int) {
+    return {0u};
+}
+// The first in all threads, which the compiler does not know.
+__device__ Place seed(Place, int) {
+    return {4u * threadIdx.y};
 }
 
 __device__ double value(float x) {
@@ -44,6 +63,15 @@ __device__ double value(Word w) {
 __device__ double value(Triple w) {
     return w.x ^ w.y ^ w.z;
 }
+__device__ double value(unsigned long long x) {
+    return x;
+}
+__device__ double value(Number n) {
+    return n.x < 0x7fffffffu;
+}
+__device__ double value(Place p) {
+    return p.x;
+}
 
 struct Fma {
     using T = float;
@@ -55,9 +83,10 @@ struct Fma64 {
 };
 struct Fma16x2 {
     using T = unsigned;
-    // 0x3800 is 0.5 and 0x3400 is 0.25.
+    // 0x3800 is 0.5 and 0x3400 is 0.25, and with one block the low halves are the next numbers. The compiler must not
+    // know them: equal halves would be one operand of a form that only one of the two pipes of GA100 and Hopper has.
     static __device__ void link(T& x, int) {
-        asm volatile("fma.rn.f16x2 %0, %0, %1, %2;" : "+r"(x) : "r"(0x38003800u), "r"(0x34003400u));
+        asm volatile("fma.rn.f16x2 %0, %0, %1, %2;" : "+r"(x) : "r"(0x38003800u + gridDim.x), "r"(0x34003400u + gridDim.x));
     }
 };
 struct Add32 {
@@ -72,6 +101,12 @@ struct Add32 {
 struct Multiply32 {
     using T = unsigned;
     static __device__ void link(T& x, int) { x = x * x + 12345u; }
+};
+struct MultiplyWide {
+    using T = unsigned long long;
+    static __device__ void link(T& x, int) {
+        x += static_cast<unsigned long long>(static_cast<unsigned>(x)) * (blockDim.x + 12345u);
+    }
 };
 struct Logic {
     using T = Word;
@@ -118,6 +153,53 @@ struct FloatToInt {
 struct Shuffle {
     using T = unsigned;
     static __device__ void link(T& x, int) { x = __shfl_xor_sync(~0u, x, 5); }
+};
+// The lanes vote on whether the last ballot and 1 have their bit.
+struct Vote {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { x = __ballot_sync(~0u, x & 1u << threadIdx.x % 32) + 1; }
+};
+struct Redux {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { asm volatile("redux.sync.add.u32 %0, %0, 0xffffffff;" : "+r"(x)); }
+};
+struct Match {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { asm volatile("match.any.sync.b32 %0, %0, 0xffffffff;" : "+r"(x)); }
+};
+// The number of the SM is read again where the last that was read is no such number.
+struct Special {
+    using T = Number;
+    static __device__ void link(T& n, int) {
+        asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %0, 0x7fffffff;\n@p mov.u32 %0, %%smid;\n}" : "+r"(n.x));
+    }
+};
+struct Constant {
+    using T = Place;
+    static __device__ void link(T& p, int) {
+        p.x = *reinterpret_cast<const unsigned*>(reinterpret_cast<const char*>(ring) + p.x);
+    }
+};
+// Quotients of a number and the last quotient.
+struct DivU32 {
+    using T = unsigned;
+    static __device__ void link(T& x, int) { x = 0x90000000u / x; }
+};
+struct DivU64 {
+    using T = unsigned long long;
+    static __device__ void link(T& x, int) { x = 0x4000000000000000ull / x; }
+};
+struct DivF32 {
+    using T = float;
+    static __device__ void link(T& x, int) { x = __fdiv_rn(1.5f, x); }
+};
+struct RcpF32 {
+    using T = float;
+    static __device__ void link(T& x, int) { x = __frcp_rn(x); }
+};
+struct DivF64 {
+    using T = double;
+    static __device__ void link(T& x, int) { x = __ddiv_rn(1.5, x); }
 };
 
 template <class Op, int CHAINS, int UNROLL>

@@ -8,12 +8,16 @@ import torch
 
 MASK = 0xFFFFFFFF
 Words = tuple[torch.Tensor, torch.Tensor]
+Operation = Callable[[torch.Tensor, int], torch.Tensor]
+# Factor and term of the FMA of half precision, by half.
+_FMA16X2_WORDS = (torch.tensor([0x3801, 0x3800], dtype=torch.int16), torch.tensor([0x3401, 0x3400], dtype=torch.int16))
 
 
 def reference(OP: str, CHAINS: int, UNROLL: int, BLOCK: int, CTAS: int, repeats: int) -> dict[str, torch.Tensor]:
     """Return `out` (CTAS * BLOCK,), the sum of each thread's CHAINS chains after repeats * UNROLL links."""
     lanes = torch.arange(BLOCK)[:, None] + torch.arange(CHAINS)[None, :]
-    run = partial(_add, unroll=UNROLL) if OP == "Add32" else OPERATIONS[OP]
+    by_block = {"Add32": partial(_add, unroll=UNROLL), "MultiplyWide": partial(_multiply_wide, factor=BLOCK + 12345)}
+    run = by_block.get(OP) or OPERATIONS[OP]
     sums = run(lanes, repeats * UNROLL).double().sum(1)
     return {"out": sums.repeat(CTAS)}
 
@@ -28,9 +32,10 @@ def _fma(lanes: torch.Tensor, links: int) -> torch.Tensor:
 def _fma16x2(lanes: torch.Tensor, links: int) -> torch.Tensor:
     bits = 0x2C002C00 + lanes
     halves = torch.stack([bits & 0xFFFF, bits >> 16]).to(torch.int32).to(torch.int16).view(torch.float16)
+    factors, terms = (words.view(torch.float16).double()[:, None, None] for words in _FMA16X2_WORDS)
     for _ in range(links):
         # A product of halves is exact in double, so that one rounding is left, as in a fused operation.
-        halves = (halves.double() * 0.5 + 0.25).half()
+        halves = (halves.double() * factors + terms).half()
     low, high = (half.view(torch.int16).long() & 0xFFFF for half in halves)
     return high << 16 | low
 
@@ -62,6 +67,14 @@ def _multiply(lanes: torch.Tensor, links: int) -> torch.Tensor:
     for _ in range(links):
         x = (_product(x, x) + 12345) & MASK
     return x
+
+
+def _multiply_wide(lanes: torch.Tensor, links: int, factor: int) -> torch.Tensor:
+    """Sums of 64 bits, in Python's whole numbers."""
+    numbers = [(1 << 20) + int(lane) for lane in lanes.flatten()]
+    for _ in range(links):
+        numbers = [(x + (x & MASK) * factor) & (1 << 64) - 1 for x in numbers]
+    return torch.tensor(numbers, dtype=torch.float64).view(lanes.shape)
 
 
 def _product(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -129,6 +142,45 @@ def _shuffle(lanes: torch.Tensor, links: int) -> torch.Tensor:
     return 0x2C002C00 + (threads ^ 5 * (links % 2)) + chains
 
 
+def _by_warp(step: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """Words of which each warp's are the next ones by a step of (warps, 32, chains)."""
+
+    def run(lanes: torch.Tensor, links: int) -> torch.Tensor:
+        x = (0x2C002C00 + lanes).view(-1, 32, lanes.shape[1])
+        for _ in range(links):
+            x = step(x).expand(x.shape) & MASK
+        return x.reshape(lanes.shape)
+
+    return run
+
+
+_BITS = (1 << torch.arange(32))[:, None]
+
+
+def _vote(x: torch.Tensor) -> torch.Tensor:
+    return (x & _BITS).sum(1, keepdim=True) + 1
+
+
+def _match(x: torch.Tensor) -> torch.Tensor:
+    return ((x[:, :, None] == x[:, None]) * _BITS).sum(2)
+
+
+def _quotients(start: Callable[[torch.Tensor], torch.Tensor], number: float, rounds: torch.dtype | None) -> Operation:
+    """number / x over and over: whole where there is nothing to round to, else rounded to a type."""
+
+    def run(lanes: torch.Tensor, links: int) -> torch.Tensor:
+        x = start(lanes)
+        for _ in range(links):
+            x = int(number) // x if rounds is None else (number / x.double()).to(rounds)
+        return x
+
+    return run
+
+
+def _quarters(lanes: torch.Tensor) -> torch.Tensor:
+    return (0.25 + 0.001 * lanes.double()).float()
+
+
 OPERATIONS: dict[str, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "Fma": _fma,
     "Fma64": _fma,
@@ -142,4 +194,14 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "FloatToHalf": _float_to_half,
     "FloatToInt": _float_to_int,
     "Shuffle": _shuffle,
+    "Vote": _by_warp(_vote),
+    "Redux": _by_warp(lambda x: x.sum(1, keepdim=True)),
+    "Match": _by_warp(_match),
+    "Special": lambda lanes, _: torch.ones_like(lanes),
+    "Constant": lambda lanes, links: torch.full_like(lanes, 4 * links % 32),
+    "DivU32": _quotients(lambda lanes: 0x2C002C00 + lanes, 0x90000000, None),
+    "DivU64": _quotients(lambda lanes: (1 << 20) + lanes, 1 << 62, None),
+    "DivF32": _quotients(_quarters, 1.5, torch.float32),
+    "RcpF32": _quotients(_quarters, 1.0, torch.float32),
+    "DivF64": _quotients(lambda lanes: 0.25 + 0.001 * lanes.double(), 1.5, torch.float64),
 }
