@@ -27,14 +27,17 @@ def gemm_grouped_kernel(
     programs = tl.num_programs(0)
     tiles_n = tl.cdiv(n, BLOCK_N)
     tile = tl.program_id(0)
-    first_tile = 0
     for group in tl.range(0, groups):
         start_m = tl.load(offsets_ptr + group)
         end_m = tl.load(offsets_ptr + group + 1)
-        end_tile = first_tile + tl.cdiv(end_m - start_m, BLOCK_M) * tiles_n
-        for this in tl.range(tile, end_tile, programs):
-            offs_m = start_m + (this - first_tile) // tiles_n * BLOCK_M + tl.arange(0, BLOCK_M)
-            offs_n = (this - first_tile) % tiles_n * BLOCK_N + tl.arange(0, BLOCK_N)
+        tiles = tl.cdiv(end_m - start_m, BLOCK_M) * tiles_n
+        rounds = tl.cdiv(tl.maximum(tiles - tile, 0), programs)
+        # Not over tl.range(tile, tiles, programs): Triton before 3.8 takes a carried value that only bounds an inner
+        # loop for dead, and every group would start at the program's own number.
+        for step in tl.range(0, rounds):
+            this = tile + step * programs
+            offs_m = start_m + this // tiles_n * BLOCK_M + tl.arange(0, BLOCK_M)
+            offs_n = this % tiles_n * BLOCK_N + tl.arange(0, BLOCK_N)
             offs_k = tl.arange(0, BLOCK_K)
             mask_m = offs_m[:, None] < end_m
             mask_n = offs_n[None, :] < n
@@ -53,9 +56,8 @@ def gemm_grouped_kernel(
 
             c_ptrs = c_ptr + offs_m[:, None].to(tl.int64) * n + offs_n[None, :]
             tl.store(c_ptrs, acc.to(c_ptr.dtype.element_ty), mask=mask_m & mask_n)
-        # On to the first tile of this program that lies beyond the group.
-        tile += tl.cdiv(tl.maximum(end_tile - tile, 0), programs) * programs
-        first_tile = end_tile
+        # On to the first tile of this program beyond the group, counted from the next group's first.
+        tile += rounds * programs - tiles
 
 
 def gemm_grouped(a: torch.Tensor, b: torch.Tensor, offsets: torch.Tensor, NUM_PROGRAMS: int = 132) -> torch.Tensor:

@@ -72,7 +72,7 @@ MUTATIONS = [
     ("gemm", "kernel.py", "mask_a = mask_m if EVEN_K else", "mask_a = mask_m if True else", "c is off"),
     ("gemm", "reference.py", "a @ b}", "1.01 * (a @ b)}", "c is off"),
     ("gemm_fp8", "kernel.py", "* scale_b[None, :]", "", "c is off"),
-    ("gemm_grouped", "kernel.py", "first_tile = end_tile", "first_tile = 0", "c is off"),
+    ("gemm_grouped", "kernel.py", "rounds * programs - tiles", "rounds * programs", "c is off"),
     ("gemm_int4", "kernel.py", "% 8) * 4", "% 4) * 8", "c is off"),
     ("gemm_split_k", "kernel.py", "b_ptrs += BLOCK_K * SPLIT_K * n", "b_ptrs += BLOCK_K * n", "c is off"),
     ("linear_attention", "kernel.py", "state = state * tl.exp2(whole)", "", "out is off"),
