@@ -72,6 +72,13 @@ def slope_ns(probe: Probe, costs: Costs, rates: Mapping[str, float]) -> float:
     return slope(probe, costs, rates) * 1e3 / rates["clock_mhz"]
 
 
+def first_turn(probe: Probe, costs: Costs, _rates: Mapping[str, float]) -> float:
+    """The slope of what a first turn costs beyond a second one: two costs at each place, of one turn and of two."""
+    places = sorted({constants[probe.axis] for constants, _ in costs})
+    cost = {(constants[probe.axis], constants["TURNS"]): found for constants, found in costs}
+    return fit_line([(x / probe.unit, 2 * cost[x, 1] - cost[x, 2]) for x in places]).slope
+
+
 @dataclass(frozen=True)
 class Probe:
     """How `parameter` of a machine file's [rates] is measured.

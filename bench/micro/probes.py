@@ -9,6 +9,7 @@ from bench.micro.probe import (
     Probe,
     beyond_shared_load,
     each,
+    first_turn,
     gbyte_per_s_of_chip,
     in_cycles,
     intercept,
@@ -281,7 +282,19 @@ _COPIES = (
     ),
 )  # fmt: skip
 
+
+def _code(parameter: str, ctas_per_sm: int, note: str) -> Probe:
+    """Of each KiB that is run for the first time; the L2 has nothing of it."""
+    return Probe(
+        parameter, "chip/code.toml", first_turn, axis="KIB", ctas_per_sm=ctas_per_sm, unrolls=(0,), repeats=(0,),
+        sweep=tuple({"KIB": kib, "TURNS": turns} for kib in (4, 8, 16, 32) for turns in (1, 2)),
+        is_inside=True, note=note,
+    )  # fmt: skip
+
+
 _CHIP = (
+    _code("cold_code_cycles_per_kib", 1, "all SMs run the same code"),
+    _code("cold_code_cycles_per_kib_alone", 0, "one SM alone"),
     Probe(
         "cta_launch_ns", "chip/empty.toml", slope_ns, sweep=({"CTAS": 65536}, {"CTAS": 131072}, {"CTAS": 262144}),
         axis="CTAS", unrolls=(0,), repeats=(1,), note="blocks of one warp that do nothing",

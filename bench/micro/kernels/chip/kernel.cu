@@ -66,3 +66,21 @@ __global__ void scatter(int* out, int repeats) {
         for (int i = 0; i < UNROLL; ++i)
             asm volatile("st.global.u32 [%0], %1;" ::"l"(mine + i * blockDim.x * 8 + r % 8), "r"(r + 1) : "memory");
 }
+
+// KIB KiB of code in a straight line, run `turns` times by one warp of each block; the first block's cycles.
+template <int KIB>
+__global__ void code(float* out, long long* cycles, int turns, int repeats) {
+    float sums[4] = {0.5f, 1.5f, 2.5f, 3.5f};
+    const float scale = static_cast<float>(repeats);
+    const long long start = clock64();
+#pragma unroll 1
+    for (int t = 0; t < turns; ++t)
+#pragma unroll
+        for (int i = 0; i < KIB * 64; ++i)
+            asm volatile("fma.rn.f32 %0, %0, %1, %1;" : "+f"(sums[i % 4]) : "f"(scale));
+    const long long stop = clock64();
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
+        out[0] = sums[0] + sums[1] + sums[2] + sums[3];
+        cycles[0] = stop - start;
+    }
+}

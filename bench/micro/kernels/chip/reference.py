@@ -59,3 +59,9 @@ def scatter(UNROLL: int, BLOCK: int, CTAS: int, repeats: int) -> dict[str, torch
     for turn in range(repeats):
         words[turn % 8] = turn + 1
     return {"out": words.repeat(CTAS * UNROLL * BLOCK)}
+
+
+def code(turns: int, repeats: int, **_code: int) -> dict[str, torch.Tensor]:
+    """Return `out` (1,): every sum is `repeats` where that is 0."""
+    assert repeats == 0, "sums of other scales overflow"
+    return {"out": torch.zeros(1) if turns else torch.tensor([8.0])}
