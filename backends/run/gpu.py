@@ -29,14 +29,15 @@ from ir.diagnostics import UserError
 _KEPT_REFERENCES = 8
 # What a case may take beyond its time limit, which holds for each of its launches.
 _GRACE_S = 60.0
+# What a child that is dying may take for it.
+_LEAVE_S = 2.0
 
 
 class GpuProcess:
     """A child process with the GPU, started when it is needed, and started again after a kernel has ended it."""
 
     def __init__(self) -> None:
-        self._child: BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._open: tuple[BaseProcess, Connection] | None = None
 
     def __enter__(self) -> GpuProcess:
         return self
@@ -57,7 +58,7 @@ class GpuProcess:
 
         compares: ask the reference; without, what did not fault has passed. compiled: the kernel, if it is there.
         """
-        connection = self._started()
+        child, connection = self._started()
         try:
             connection.send((case, options, compares, compiled))
             if not connection.poll(options.time_limit_s + _GRACE_S):
@@ -65,33 +66,34 @@ class GpuProcess:
                 return _ended(case, "time-limit", f"the run did not end within {options.time_limit_s:g} s")
             answer, is_lost = _received(connection)
         except (EOFError, ConnectionError):
-            status = self._end()
-            return _ended(case, "launch-failed", f"the process that used the GPU ended with status {status}")
+            child.join(_LEAVE_S)
+            return _ended(case, "launch-failed", f"the process that used the GPU ended with status {self._end()}")
         if is_lost:
             self._end()
         if isinstance(answer, UserError):
             raise answer
         return answer
 
-    def _started(self) -> Connection:
-        if self._connection is None:
+    def _started(self) -> tuple[BaseProcess, Connection]:
+        if self._open is None:
             context = get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._child = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._child.start()
+            ours, theirs = context.Pipe()
+            # No daemon, which could have no children: compilers run in those.
+            child = context.Process(target=_serve, args=(theirs,))
+            child.start()
             theirs.close()
-        return self._connection
+            self._open = child, ours
+        return self._open
 
     def _end(self) -> int | None:
-        """End the child, which may hang in the driver; its exit status."""
-        if self._child is None or self._connection is None:
+        """End the child, which has nothing to lose and may hang in the driver; its exit status."""
+        if self._open is None:
             return None
-        self._connection.close()
-        self._child.kill()
-        self._child.join()
-        status = self._child.exitcode
-        self._child = self._connection = None
-        return status
+        (child, connection), self._open = self._open, None
+        connection.close()
+        child.kill()
+        child.join()
+        return child.exitcode
 
 
 def _received(connection: Connection) -> tuple[Outcome | UserError, bool]:

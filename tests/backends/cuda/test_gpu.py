@@ -77,6 +77,21 @@ def test_the_child_says_what_is_missing() -> None:
             assert process.run(case, DeviceOptions()).status != Status.FAULT
         except UserError as error:
             assert error.exit_code == ExitCode.MISSING
+        child, _ = process._started()
+        # Compilers run in children of it.
+        assert child.is_alive() and not child.daemon
+    assert not child.is_alive()
+
+
+def test_a_child_that_dies_is_a_fault() -> None:
+    task = load_task(KERNELS / "vector_add")
+    case = Case(task, "sm_90", task.sizes["verify"][0])
+    with GpuProcess() as process:
+        child, _ = process._started()
+        child.kill()
+        outcome = process.run(case, DeviceOptions())
+    assert outcome.status == Status.FAULT and outcome.fault is not None
+    assert outcome.fault.rule == "launch-failed" and "status -9" in outcome.fault.message
 
 
 def test_a_value_is_stored_and_read_back(gpu: CudaDevice) -> None:
