@@ -25,6 +25,8 @@ from bench.micro.probe import (
 _FULL = {"CHAINS": 8, "BLOCK": 512}
 _LANES = 8 * 512
 _ONE = {"CHAINS": 1, "BLOCK": 32}
+# Runs of the loop where one is short: the first of them wait for code that no cache holds, now less and now more.
+_LONG = (8, 24)
 _PIPES = "pipes/task.toml"
 _UP_TO_HOPPER = ("sm_80", "sm_86", "sm_89", "sm_90")
 _TENSOR_WARPS = {"CHAINS": 4, "BLOCK": 256}
@@ -37,7 +39,7 @@ def _latency(parameter: str, variant: str, opcode: str, architectures: tuple[str
 
 def _lanes(parameter: str, variant: str, opcode: str, results: int = 1, architectures: tuple[str, ...] = ()) -> Probe:
     return Probe(
-        parameter, _PIPES, per_cycle, variant, _FULL, work=_LANES * results, unrolls=(8, 16), repeats=(4, 12),
+        parameter, _PIPES, per_cycle, variant, _FULL, work=_LANES * results, unrolls=(8, 16), repeats=_LONG,
         claim=Claim(opcode, each=8), architectures=architectures,
     )  # fmt: skip
 
@@ -63,10 +65,12 @@ def _start(smem_bytes: int, *architectures: str) -> Probe:
     )  # fmt: skip
 
 
-def _l2_rate(depth: int, *architectures: str, ctas_per_sm: int = 6) -> Probe:
+def _l2_rate(
+    depth: int, *architectures: str, ctas_per_sm: int = 6, parameter: str = "l2_chip_bytes_per_cycle"
+) -> Probe:
     """Of blocks of 16 KiB at a time; the first turns, which bring them from DRAM, are in both lengths compared."""
     return Probe(
-        "l2_chip_bytes_per_cycle", "chip/read_l2.toml", per_cycle_of_chip, constants={"DEPTH": depth},
+        parameter, "chip/read_l2.toml", per_cycle_of_chip, constants={"DEPTH": depth},
         ctas_per_sm=ctas_per_sm, work=ctas_per_sm * 256 * 4 * 16, unrolls=(4,), repeats=(16, 80),
         claim=Claim(r"LDG\.E\.128.*STRONG\.GPU"), architectures=architectures,
         note=f"loads of 16 bytes past the L1, all SMs at different lines of {16 * ctas_per_sm * depth} KiB for each SM",
@@ -134,11 +138,11 @@ _ARITHMETIC = (
         _PIPES,
         passes,
         "multiply_wide",
-        _FULL,
-        work=8 * 4,
+        {"CHAINS": 4, "BLOCK": 512},
+        work=4 * 4,
         unrolls=(8, 16),
-        repeats=(4, 12),
-        claim=Claim(r"IMAD\.WIDE", each=8),
+        repeats=_LONG,
+        claim=Claim(r"IMAD\.WIDE", each=4),
     ),
     _lanes("logic_lanes_per_cycle", "logic", r"LOP3"),
     _lanes("minmax_lanes_per_cycle", "minmax", r"V?IMNMX"),
@@ -175,7 +179,7 @@ _MEMORY = (
     Probe("lds_latency_cycles", "memory/chase_shared.toml", claim=Claim("LDS$", chained=True)),
     Probe(
         "smem_bytes_per_cycle", "memory/conflicts.toml", per_cycle, "words4", {"BLOCK": 512}, work=512 * 16,
-        unrolls=(8, 16), repeats=(4, 12), claim=Claim(r"LDS\.128"),
+        unrolls=(8, 16), repeats=_LONG, claim=Claim(r"LDS\.128"),
     ),
     Probe(
         "smem_conflict_cycles", "memory/chase_shared.toml", slope, axis="STRIDE", claim=Claim("LDS$", chained=True),
@@ -183,16 +187,16 @@ _MEMORY = (
     ),
     Probe(
         "lsu_address_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024, "SUB_CORES": 1}, work=8,
-        unrolls=(16, 32), repeats=(4, 12), claim=Claim(r"LDG\.E"),
+        unrolls=(16, 32), repeats=_LONG, claim=Claim(r"LDG\.E"),
         note="eight warps of one sub-core: of one alone the sums at the end of a run do not go out of the difference",
     ),
     Probe(
         "lsu_accept_interval_cycles", "memory/strides.toml", each, "", {"BLOCK": 1024}, unrolls=(8, 16),
-        repeats=(4, 12), work=32, claim=Claim(r"LDG\.E"), note="32 warps together",
+        repeats=_LONG, work=32, claim=Claim(r"LDG\.E"), note="32 warps together",
     ),
     Probe(
         "l1_tags_per_cycle", "memory/strides.toml", per_cycle, "", {"BLOCK": 1024, "STRIDE": 33}, unrolls=(8, 16),
-        repeats=(4, 12), work=32 * 32, claim=Claim(r"LDG\.E"),
+        repeats=_LONG, work=32 * 32, claim=Claim(r"LDG\.E"),
         note="loads that touch 32 lines in a row, each in another bank of the data",
     ),
     Probe(
@@ -270,15 +274,15 @@ _MATRICES = (
 _COPIES = (
     Probe(
         "tma_latency_cycles", "bulk/task.toml", intercept, sweep=({"BYTES": 1024}, {"BYTES": 4096}, {"BYTES": 8192}),
-        axis="BYTES", unit=1024, unrolls=(4, 8), repeats=(2, 6),
+        axis="BYTES", unit=1024, unrolls=(4, 8), repeats=_LONG,
     ),
     Probe(
-        "tma_latency_cycles_per_kib", "bulk/task.toml", slope, axis="BYTES", unit=1024, unrolls=(4, 8), repeats=(2, 6),
+        "tma_latency_cycles_per_kib", "bulk/task.toml", slope, axis="BYTES", unit=1024, unrolls=(4, 8), repeats=_LONG,
         sweep=({"BYTES": 1024}, {"BYTES": 4096}, {"BYTES": 8192}),
     ),
     Probe(
         "tma_bytes_per_cycle", "bulk/task.toml", per_cycle, "slots", {"BYTES": 8192, "SLOTS": 8}, work=8 * 8192,
-        unrolls=(2, 4), repeats=(2, 6),
+        unrolls=(2, 4), repeats=_LONG,
     ),
 )  # fmt: skip
 
@@ -303,7 +307,7 @@ _CHIP = (
     _start(60 << 10, "sm_86", "sm_89", "sm_120"),
     Probe(
         "atomics_per_cycle", "chip/atomics.toml", per_cycle, ctas_per_sm=4, work=4 * 256 * 16,
-        unrolls=(16,), repeats=(8, 24), claim=Claim(r"REDG?\.E\.ADD"),
+        unrolls=(16,), repeats=(16, 80), claim=Claim(r"REDG?\.E\.ADD"),
     ),
     _dram("dram_achieved_gbyte_per_s", "", 1),
     _dram("dram_copy_gbyte_per_s", "copy", 2),
@@ -316,6 +320,8 @@ _CHIP = (
     _partial_writes(1, "sm_86"),
     _l2_rate(2, "sm_80", "sm_90", "sm_100"),
     _l2_rate(1, "sm_89", "sm_120"),
+    # Where the partitions of an L2 keep copies of each other's lines, more of a smaller part is near.
+    _l2_rate(1, "sm_80", "sm_90", parameter="l2_chip_small_bytes_per_cycle"),
     # An L2 of 6 MiB holds two blocks of each SM.
     _l2_rate(1, "sm_86", ctas_per_sm=2),
 )  # fmt: skip
@@ -366,15 +372,15 @@ _LAST = (
     ),
     Probe(
         "tma_tensor_latency_cycles", "bulk/tensor.toml", intercept, sweep=_TILES, axis="ROWS", unit=8, unrolls=(4, 8),
-        repeats=(2, 6), note="through a tensor map, rows of 128 bytes, swizzled",
+        repeats=_LONG, note="through a tensor map, rows of 128 bytes, swizzled",
     ),
     Probe(
         "tma_tensor_latency_cycles_per_kib", "bulk/tensor.toml", slope, sweep=_TILES, axis="ROWS", unit=8,
-        unrolls=(4, 8), repeats=(2, 6),
+        unrolls=(4, 8), repeats=_LONG,
     ),
     Probe(
         "tma_tensor_bytes_per_cycle", "bulk/tensor.toml", per_cycle, "slots", {"ROWS": 64, "SLOTS": 8}, work=8 * 8192,
-        unrolls=(2, 4), repeats=(2, 6),
+        unrolls=(2, 4), repeats=_LONG,
     ),
 )  # fmt: skip
 
