@@ -30,7 +30,11 @@ _MORE_ROUNDS_ISSUES = 20000
 
 @dataclass(frozen=True)
 class Work:
-    """A launch in machine code: CTAs by class, the costs of accesses, and how many CTAs an SM holds at once."""
+    """A launch in machine code: CTAs by class, the costs of accesses, and how many CTAs an SM holds at once.
+
+    meetings: of each instruction of atomics, the requests of the whole grid that go to its busiest line of the L2, and
+    how many words each of them changes there.
+    """
 
     function: Function
     classes: Sequence[MatchedClass]
@@ -38,6 +42,7 @@ class Work:
     resident: int
     barriers: Mapping[int, BarrierUse]
     shapes: Mapping[int, TensorShape]
+    meetings: Sequence[tuple[float, float]] = ()
 
     @property
     def ctas(self) -> int:
@@ -99,7 +104,7 @@ def chip_time(work: Work, parameters: SmParameters, timeline: int = 0) -> ChipTi
     if left := (count - simulated) // resident:
         cycles += left * _round_cycles(work, share, result, simulated, resident, rounds)
     even = max(shared_cycles(result, share).values()) * work.ctas / active / simulated
-    cycles = max(cycles, even, hand_out_cycles(work, parameters))
+    cycles = max(cycles, even, hand_out_cycles(work, parameters), contention_cycles(work, parameters))
     return ChipTime(cycles, launch_cycles(parameters), result, count, simulated, resident, active)
 
 
@@ -117,6 +122,15 @@ def shared_cycles(sm: SmResult, share: SmParameters) -> dict[str, float]:
 def hand_out_cycles(work: Work, parameters: SmParameters) -> float:
     """Cycles in which the chip starts all CTAs of a grid; no launch is over sooner."""
     return work.ctas * parameters.rate("cta_launch_ns") * 1e-3 * parameters.rate("clock_mhz")
+
+
+def contention_cycles(work: Work, parameters: SmParameters) -> float:
+    """Cycles that the busiest line of the L2 takes for the atomics that meet at it, one request after the other.
+
+    A request takes as long as each of its words, up to that of a line; by a microbenchmark with addresses at random.
+    """
+    word, line = (parameters.rate(f"atomic_{what}_cycles") for what in ("word", "line"))
+    return max((requests * min(words * word, line) for requests, words in work.meetings), default=0.0)
 
 
 def launch_cycles(parameters: SmParameters) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backends.model.chip import ChipTime, Work, hand_out_cycles, shared_cycles
+from backends.model.chip import ChipTime, Work, contention_cycles, hand_out_cycles, shared_cycles
 from backends.model.parameters import SUB_CORES, WARP_LANES, SmParameters
 from backends.model.sm.costs import MemoryCost
 from backends.model.sm.result import SmResult
@@ -15,7 +15,7 @@ FULL_SHARE = 0.6
 # Pipe of the simulator -> the limiter's name, for those that go by another.
 _PIPE_NAMES = {"fmaheavy": "imad", "xu": "mufu", "tmem": "tensor memory"}
 _UNNAMED = ("lsu", "none", "control")
-_LATENCY, _LAUNCH, _CTA_LAUNCH = "latency", "launch", "cta launch"
+_LATENCY, _LAUNCH, _CTA_LAUNCH, _ATOMICS = "latency", "launch", "cta launch", "atomics"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Limits:
     """busy: unit -> share of the time that it was busy or its rate was used, largest first.
 
     limiter: the busiest unit if it is full, `launch` if the launch takes longer than the work, else `latency`. Among
-    the units is what starts CTAs, one after the other for the whole chip: `cta launch`.
+    the units is what starts CTAs, one after the other for the whole chip: `cta launch`, and the busiest line of the L2
+    at which atomics meet: `atomics`.
     stall: the state in which warps spent most of their time, by Nsight Compute's names. cycles: unit -> cycles that its
     work of the whole launch takes on the busiest SM.
     """
@@ -59,7 +60,11 @@ def _busy(work: Work, time: ChipTime, parameters: SmParameters) -> dict[str, flo
         **shared_cycles(sm, share),
     }
     shares = {name: value / time.simulated_share_cycles for name, value in held.items() if value}
-    return {**shares, _CTA_LAUNCH: hand_out_cycles(work, parameters) / max(time.cycles, 1.0)}
+    whole = {
+        _CTA_LAUNCH: hand_out_cycles(work, parameters),
+        _ATOMICS: contention_cycles(work, parameters),
+    }
+    return {**shares, **{name: cycles / max(time.cycles, 1.0) for name, cycles in whole.items() if cycles}}
 
 
 def memory_cycles(costs: Mapping[int, MemoryCost], sm: SmResult, parameters: SmParameters) -> tuple[float, float]:

@@ -119,7 +119,10 @@ def _profiled(
         costs = access_costs(function, lines, counts.memory)
     footprint = _footprint(compiled, counts)
     held = occupancy(footprint, machine)
-    work = Work(function, matched.classes, costs.by_instruction, held.ctas, units.barriers, units.shapes)
+    work = Work(
+        function, matched.classes, costs.by_instruction, held.ctas, units.barriers, units.shapes,
+        meetings=counts.memory.meetings(),
+    )  # fmt: skip
     parameters = SmParameters(machine)
     with clock.stage("simulate"):
         times = chip_time(work, parameters, options.timeline)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backends.emulator.counters.caches import COUNT, GROUPS
 from backends.emulator.counters.sizes import CacheSizes
 from backends.model.counts.classes import Found
+from backends.model.counts.contention import busiest_shares
 from backends.model.counts.movement import Movement, find_movement
 from backends.model.counts.reuse import Reuse, follow
 from backends.model.counts.tape import Firsts, Tape, Windows
@@ -25,6 +26,8 @@ RECORDED_LINES = 1e6
 # Waves before the one that is followed.
 _EARLIER = 2
 _VERIFIED = 8
+# Units whose atomics are compared.
+_CONTENDING = 8
 # Of the CTAs, those that must be of one class for the others to be taken as its like.
 _ONE_CLASS = 0.75
 # Seconds for running whole waves where accesses do not move with the position.
@@ -70,6 +73,15 @@ class Caching:
         lines, before, part = self._recorded()
         told = f"accesses of {part:.0%} of a wave were recorded, none inferred"
         return Cached(self._follow(lines, before, part), told, False)
+
+    def busiest_shares(self) -> Array:
+        """Of the atomics of each instruction, the share that meets at one line; see `contention`."""
+        units, width = self.units, len(self.opcodes)
+        has_atomics = any({"atom", "red"} & set(parts) for parts in self.opcodes)
+        if not has_atomics or units.launch.loaded.sliced.watchful or units.count < 2:
+            return np.zeros(width)
+        chosen = self.random.choice(units.count, min(units.count, _CONTENDING), replace=False)
+        return busiest_shares(self._tape(chosen.tolist(), self._share(RECORDED_LINES), GROUPS), width)
 
     def _follow(self, wave: Lines, before: Sequence[Lines], part: float = 1.0) -> Reuse:
         followed = float(COUNT[wave.sectors].sum())

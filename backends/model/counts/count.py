@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backends.emulator.counters.sectors import SECTOR_BYTES
 from backends.emulator.counters.sizes import CacheSizes
 from backends.emulator.counters.watch import Watched
-from backends.model.counts.caching import Cached, Caching
+from backends.model.counts.caching import Caching
 from backends.model.counts.classes import Found, Labels, at_random, every, find_classes, in_order
 from backends.model.counts.launch import Launch
 from backends.model.counts.recorder import Lines, Strata
@@ -61,7 +61,8 @@ class _Counting:
         classes = self._classes(found)
         memory = self._memory(found)
         sizes = launch_sizes(launch, self.machine)
-        cached = self._cached(found, memory, sizes)
+        caching = self._caching(found, memory, sizes)
+        cached = caching.cached()
         reuse = cached.reuse
         memory = replace(
             memory,
@@ -69,6 +70,7 @@ class _Counting:
             l2_hit_share=np.nan_to_num(reuse.l2_hits),
             l2_near_share=np.nan_to_num(reuse.near, nan=1.0),
             l2_sectors=memory.sectors * np.where(np.isnan(reuse.onward), 1.0, reuse.onward),
+            busiest_line=memory.lines * caching.busiest_shares(),
         )
         # What no followed CTA did is taken to touch something new each time.
         unique = np.nan_to_num(reuse.unique, nan=1.0)
@@ -93,10 +95,10 @@ class _Counting:
             assumed=tuple(sorted(launch.loaded.sliced.assumed)),
         )
 
-    def _cached(self, found: Found, memory: MemoryCounts, sizes: CacheSizes) -> Cached:
+    def _caching(self, found: Found, memory: MemoryCounts, sizes: CacheSizes) -> Caching:
         ctas = self.launch.geometry.ctas
         lines, sectors = float(memory.lines.sum()) / ctas, float(memory.sectors.sum()) / ctas
-        return Caching(self.units, found, sizes, lines, sectors, self.random).cached()
+        return Caching(self.units, found, sizes, lines, sectors, self.random)
 
     def _found(self) -> Found:
         """The classes of units: of all where CTAs may wait for others, else as few as show them."""
@@ -156,7 +158,7 @@ class _Counting:
         nothing = np.zeros(instructions)
         return MemoryCounts(
             **total, l1_hit_share=nothing, l2_hit_share=nothing, l2_near_share=nothing,
-            l2_sectors=total["sectors"].copy(),
+            l2_sectors=total["sectors"].copy(), busiest_line=nothing,
         )  # fmt: skip
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backends.findings import Site
 
 Column = NDArray[np.float64]
+_WORD_BYTES = 4
 Extent = tuple[int, int, int]
 
 
@@ -43,7 +44,8 @@ class MemoryCounts:
     through the banks of the L1, which are those of shared memory. shared_requests, shared_wavefronts: the same of
     shared memory. bytes: that threads asked for, or that a bulk copy moved. copies: bulk copies. l1_hit_share: of
     the sectors that looked in the L1. l2_hit_share: of those that went on to the L2; l2_near_share: of those found
-    there, in the SM's own partition. l2_sectors: sectors that reached the L2.
+    there, in the SM's own partition. l2_sectors: sectors that reached the L2. busiest_line: of `lines`, for an atomic
+    instruction, those that are one and the same line.
     """
 
     executions: Column
@@ -60,6 +62,12 @@ class MemoryCounts:
     l2_hit_share: Column
     l2_near_share: Column
     l2_sectors: Column
+    busiest_line: Column
+
+    def meetings(self) -> list[tuple[float, float]]:
+        """Of each instruction of atomics, requests for its busiest line, and words of 4 bytes in each."""
+        sites = np.flatnonzero(self.busiest_line > 0)
+        return [(float(self.busiest_line[i]), float(self.bytes[i] / self.lines[i] / _WORD_BYTES)) for i in sites]
 
     def each(self, name: str, per: str = "executions") -> Column:
         """One column over another, 0 where that is 0: `each("sectors", "requests")`."""

@@ -48,7 +48,7 @@ ANCHORS: Mapping[str, tuple[tuple[str, ...], int]] = {
 # Arithmetic that is looked at only in loops that have nothing better: the assembler merges and splits it freely.
 _INTEGER = (
     "IADD3", "IADD", "VIADD", "IMAD", "LEA", "LOP3", "SHF", "IABS", "IMNMX", "VIMNMX", "VIADDMNMX", "IDP",
-    "FLO", "POPC",
+    "FLO", "POPC", "UIADD3",
 )  # fmt: skip
 _FLOAT = ("FADD", "FMUL", "FMNMX", "FSETP", "FSEL", "DADD", "DMUL", "DSETP", "HADD2", "HMUL2", "HMNMX2")
 _CONVERSIONS = ("F2I", "I2F", "F2F", "I2I", "F2FP", "FRND", "I2FP", "F2IP")
@@ -61,7 +61,7 @@ WEAK_ANCHORS: Mapping[str, tuple[str, ...]] = {
     "fence": ("MEMBAR", "FENCE"),
 }
 # One PTX instruction may be several machine instructions by its shape.
-_SPLIT = frozenset({"mma", "wmma", "tcgen05"})
+_SPLIT = frozenset({"mma", "wmma", "wgmma", "tcgen05"})
 
 
 @dataclass(frozen=True)

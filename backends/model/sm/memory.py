@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 128
 _WAVEFRONT_BYTES = 128
+# The rate of atomics was measured with lanes side by side, which fill the sectors: a sector takes as long with fewer.
+SECTOR_WORDS = 8
 # Memory hangs on two partitions of the L2, and what misses is behind either as often.
 _FAR_MISSES = 0.5
 # Rounding of shares that should add up to whole requests.
@@ -28,7 +30,7 @@ _EPSILON = 1e-9
 class Request:
     """What the execution of a memory instruction takes, fixed before the simulation."""
 
-    __slots__ = ("address", "bytes", "conflict", "kind", "lanes", "partial", "sectors", "share", "space", "uncached")
+    __slots__ = ("address", "bytes", "conflict", "kind", "partial", "sectors", "share", "space", "uncached")
 
     def __init__(self, cost: MemoryCost, conflict: int, address: int) -> None:
         self.space = cost.space
@@ -40,7 +42,6 @@ class Request:
         self.conflict = conflict
         self.address = address
         self.uncached = cost.kind in ("atomic", "reduce")
-        self.lanes = WARP_LANES
 
 
 def prepare_shared(program: Program, record: Record) -> None:
@@ -195,7 +196,7 @@ def _beyond_l1(sm: Engine, record: Record, request: Request, now: int, accepted:
         sm.count("l2 partial", request.partial * SECTOR_BYTES)
         passed = sm.l2_partial.take(now, passed, request.partial)
     if request.uncached:
-        passed = sm.atomics.take(now, passed, request.lanes)
+        passed = sm.atomics.take(now, passed, max(request.sectors, 1.0) * SECTOR_WORDS)
     extra = passed - accepted + sm.l2_extra
     if happens(record, "l2_carry", 1.0 - cost.l2_hit_share):
         sm.count("dram", amount)

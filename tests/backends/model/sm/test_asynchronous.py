@@ -84,7 +84,7 @@ def test_a_ring_hides_the_latency_of_copies() -> None:
     copy = 16384 / parameters("h100").l2_bytes_per_cycle
     latency = rate(load_machine("h100"), "tma_latency_cycles")
     one, four = (pipeline(400, stages, 100)[0] / 400 for stages in (1, 4))
-    assert one > copy + latency
+    assert one == pytest.approx(copy + latency, rel=0.05)
     # With slots enough for the latency, the copies' own rate is what is left.
     assert four == pytest.approx(copy, rel=0.05)
 
