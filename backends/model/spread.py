@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log, sqrt
 
-from backends.model.chip import ChipTime, Work, dealt, hand_out_cycles, launch_cycles
+from backends.model.chip import ChipTime, Work, contention_cycles, dealt, hand_out_cycles, launch_cycles
 from backends.model.modelled import Effect, Interval
 from backends.model.parameters import SmParameters
 from backends.model.sm import simulate
@@ -96,11 +96,14 @@ def _effects(work: Work, times: ChipTime, parameters: SmParameters) -> Iterator[
     noted = _Noted(parameters.machine, parameters.overrides)
     base = sample.cycles(noted)
     value = times.total_cycles / parameters.rate("clock_mhz")
+    # Where atomics wait for each other at one line, what the SM does meanwhile is not known.
+    alone_cycles = times.cycles if times.cycles > contention_cycles(work, parameters) else 0.0
 
     def factor(end: Mapping[str, float]) -> float:
         there = replace(parameters, overrides={**parameters.overrides, **end})
         ratio = sample.cycles(there) / base if noted.asked & end.keys() else 1.0
-        cycles = max(times.cycles * ratio, hand_out_cycles(work, there)) + launch_cycles(there)
+        whole_cycles = max(hand_out_cycles(work, there), contention_cycles(work, there))
+        cycles = max(alone_cycles * ratio, whole_cycles) + launch_cycles(there)
         return cycles / there.rate("clock_mhz") / value
 
     for group in groups_of(parameters.machine):

@@ -5,7 +5,9 @@ it: that is still in the L2 where all that the waves from then on have touched f
 access with period one wave is what one wave touches; Mattson et al., 1970). The first wave finds nothing.
 
 Where the L2 has partitions, each keeps what the SMs next to it read ("NVIDIA A100 Tensor Core GPU Architecture", 2020):
-what is found in it is near, what only another one has is far. SMs are taken to be next to them in turns.
+what is found in it is near, what only another one has is far. SMs are taken to be next to them in turns. What one SM
+reads is kept next to it and where its address belongs, which is the same partition for one line of as many as there are
+partitions: so much less the L2 holds.
 """
 
 from __future__ import annotations
@@ -54,13 +56,14 @@ def follow(wave: Lines, before: Sequence[Lines], waves: float, scale: float, siz
     l1 = Cache(sizes.l1_bytes, sizes.sm_count, allocates_writes=False)
     hits[cached] = l1.access(wave.line[cached], wave.sectors[cached], wave.kind[cached] == STORE, wave.sm[cached])
     onward = np.where(wave.kind == LOAD, wave.sectors & ~hits, wave.sectors).astype(np.uint8)
-    l2 = Cache(sizes.l2_bytes, 1, allocates_writes=True)
+    held_bytes = sizes.l2_bytes * sizes.l2_partitions // (2 * sizes.l2_partitions - 1)
+    l2 = Cache(held_bytes, 1, allocates_writes=True)
     found = np.zeros(len(wave.line), np.uint8)
     sent = np.flatnonzero(onward)
     found[sent] = l2.access(wave.line[sent], onward[sent], wave.kind[sent] != LOAD)
     missing = onward & ~found
     distinct = _Distinct.of(wave.line)
-    kept, seen = _earlier(wave, distinct, before, scale, sizes.l2_bytes)
+    kept, seen = _earlier(wave, distinct, before, scale, held_bytes)
     near = _near(wave, onward, found, before, scale, sizes)
     later = max(waves - 1.0, 0.0) / max(waves, 1.0)
     writes = wave.kind != LOAD
