@@ -118,7 +118,9 @@ def source_key(function: Any, request: Request) -> list[str]:
     source = ast_source(function, request)
     place = f"{function.fn.__code__.co_filename}:{function.starting_line_number}"
     order = str(list(request.signature.items()))
-    return [source.hash(), cuda.hash(), backend_options(request).hash(), place, order, str(environment)]
+    # The rest can be the same for two releases that differ in their native code alone.
+    version = require_triton().__version__
+    return [version, source.hash(), cuda.hash(), backend_options(request).hash(), place, order, str(environment)]
 
 
 def compile_ttir(function: Any, request: Request) -> str:

@@ -15,7 +15,7 @@ from backends.compilers.pretended_gpu import _pretended_driver
 from backends.compilers.ptxas import CompileTimeoutError
 from backends.compilers.python_source import import_file
 from backends.compilers.task import compile_task
-from backends.compilers.triton import TritonOptions, compile_call, compile_function
+from backends.compilers.triton import TritonOptions, compile_call, compile_function, load_task_kernel
 from backends.compilers.triton import compile_task as compile_triton_task
 from ir.diagnostics import ExitCode, UserError
 from ir.task import load_task
@@ -288,3 +288,16 @@ def test_the_cache_tells_specialisations_and_options_apart(monkeypatch: pytest.M
     again = [triton.compile_task(GEMM, *one, cache=cache) for one in different]
     same = triton.compile_task(GEMM, {"M": 512, "N": 768, "K": 1024}, "sm_90", ptx, cache=cache)
     assert len(made) == len(different) and again == first and same == first[0]
+
+
+def test_the_cache_tells_releases_of_triton_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two may differ in native code alone, of which the hashes of source, options and tools say nothing."""
+    import triton
+
+    options, cache = TritonOptions(8, 3, cubin=False), Cache(tmp_path / "c")
+    kernel = load_task_kernel(GEMM)
+    found = []
+    for release in ("3.7.0", "3.7.1"):
+        monkeypatch.setattr(triton, "__version__", release)
+        found.append(compile_triton_task(GEMM, SIZES, "sm_90", options, kernel, cache).versions["triton"])
+    assert found == ["3.7.0", "3.7.1"]
