@@ -1,7 +1,7 @@
 """Judge everything on a real GPU: right results, agreement with the emulated device, measured beside modelled time.
 
     python -m bench.hardware --machine h100 [TASK ...] [--only softmax,gemm] [--sets search,report] [--json FILE]
-    python -m bench.hardware --machine h100 --measured FILE          # no GPU: what another run has measured, modelled
+    python -m bench.hardware --machine h100 --measured bench/hardware/h100.json    # no GPU: what was measured on one
 
 Every shipped task and variant for the GPU's architecture runs at its verified sizes on the GPU and on the emulated
 device: each is compared with the reference, and their outputs with each other, bit by bit. Then each is timed on the
@@ -13,6 +13,7 @@ that again: modelled times are then those of the code that the compilers on this
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
@@ -254,9 +256,19 @@ def _read(options: argparse.Namespace) -> tuple[str, list[Timed], list[Agreement
 
 
 def _save(path: Path | None, gpu: str, timed: Sequence[Timed], agreements: Sequence[Agreement]) -> None:
-    if path is not None:
-        found = {"gpu": gpu, "timed": [asdict(t) for t in timed], "agreements": [asdict(a) for a in agreements]}
-        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if path is None:
+        return
+    rows = {"timed": [asdict(t) for t in timed], "agreements": [asdict(a) for a in agreements]}
+    found = {"gpu": gpu, "made_with": {name: version(name) for name in _compilers()}, **rows}
+    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def _compilers() -> Iterator[str]:
+    """Packages whose code was measured, those that are installed."""
+    for name in ("triton", "nvidia-cuda-nvrtc"):
+        with contextlib.suppress(PackageNotFoundError):
+            version(name)
+            yield name
 
 
 def report(gpu: str, timed: Sequence[Timed], agreements: Sequence[Agreement]) -> str:
