@@ -93,8 +93,8 @@ def test_what_a_partition_keeps_of_the_wave_before(l2_bytes: int, near: float) -
             np.array(line), np.full(len(sms), 15, np.uint8), np.array(sms), 0 * ones, LOAD * ones, ones < 0, ones
         )
 
-    # Of eight accesses one is followed, so that a wave touches 2 KiB: all that the small L2 keeps, two thirds of it, and
-    # more than a partition.
+    # Of eight accesses one is followed, so that a wave touches 2 KiB: as much as the small L2 keeps, two thirds of it,
+    # and more than a partition.
     sizes = CacheSizes("small", 32768, l2_bytes, 4, 4, 2)
     found = follow(wave([0, 1], [1, 2]), [wave([0, 0], [1, 2])], 1e9, 8.0, sizes, 1)
     assert found.l2_hits.tolist() == pytest.approx([1.0])
