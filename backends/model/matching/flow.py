@@ -2,7 +2,9 @@
 
 What enters a block leaves it, a loop turns only if it was entered, and the anchors' counts should come out: an integer
 program over the edges. First the weighted sum of deviations is as small as it can be, then the number of instructions
-executed: of an unrolled loop and its remainder, the unrolled one is preferred, as the assembler's code does.
+executed: of an unrolled loop and its remainder, the unrolled one is preferred, as the assembler's code does. What only
+leads into a loop does not count, and loops are entered as often as they can be: else the guard of a loop would be taken
+to skip it on every turn of the loop around it but one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from backends.model.matching.anchors import Anchor
 from backends.sass.function import Function
+from backends.sass.loops import Loop
 from ir.diagnostics import Diagnostic, ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -64,7 +67,11 @@ def solve_flow(function: Function, anchors: Sequence[Anchor]) -> Flow | None:
         model.add(edges[ENTRY, root] == (1 if root == 0 else calls))
     _no_loop_unentered(model, function, edges, most)
     deviations = [_deviation(model, anchor, blocks, most) for anchor in anchors]
-    executed = sum(blocks[b.number] * (b.last - b.first + _ENTERING) for b in function.blocks)
+    leading = _leading(function)
+    executed = sum(
+        blocks[b.number] * (b.last - b.first + _ENTERING) for b in function.blocks if b.number not in leading
+    )
+    executed -= sum(v for loop in function.loops for (s, t), v in edges.items() if _enters(loop, s, t))
     model.minimize(_DEVIATION * sum(a.weight * d for a, d in zip(anchors, deviations, strict=True)) + executed)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
@@ -114,12 +121,24 @@ def leaves(function: Function, block: int) -> bool:
     return not it.successors or function.instructions[it.last - 1].opcode == "EXIT"
 
 
+def _leading(function: Function) -> frozenset[int]:
+    """Blocks from which a warp comes to a loop's first block and nowhere else."""
+    return frozenset(
+        b.number for b in function.blocks for loop in function.loops
+        if b.successors == (loop.header,) and b.number not in loop.blocks
+    )  # fmt: skip
+
+
+def _enters(loop: Loop, source: int, target: int) -> bool:
+    return target == loop.header and source not in loop.blocks
+
+
 def _no_loop_unentered(
     model: cp_model.CpModel, function: Function, edges: Mapping[Edge, cp_model.IntVar], most: int
 ) -> None:
     for loop in function.loops:
         back = [v for (s, t), v in edges.items() if t == loop.header and s in loop.blocks]
-        entering = [v for (s, t), v in edges.items() if t == loop.header and s not in loop.blocks]
+        entering = [v for (s, t), v in edges.items() if _enters(loop, s, t)]
         model.add(sum(back) <= most * sum(entering))
 
 

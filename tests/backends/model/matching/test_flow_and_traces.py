@@ -212,3 +212,16 @@ def test_search_that_is_cut_off_is_not_taken_for_no_path(monkeypatch: pytest.Mon
     with pytest.raises(UserError, match="match-timeout") as caught:
         solved(built)
     assert caught.value.exit_code == ExitCode.TIME_LIMIT
+
+
+def test_a_guarded_loop_is_entered_on_every_turn_of_the_one_around_it() -> None:
+    """Eight turns of an outer loop, in each of which the inner one turns four times: 32 alone would be one entry."""
+    built = Built((Around((Either((Around((Straight(),), 4, 4),), (), 1.0),), 8, 8),))
+    function = built.function
+    inner = max(function.loops, key=lambda loop: loop.header)
+    outer = min(function.loops, key=lambda loop: loop.header)
+    known = [Anchor(1, built.visits[block], 8, {block: 1}) for block in (inner.header, outer.header)]
+    flow = solve_flow(function, known)
+    assert flow is not None and flow.deviation == 0
+    entries = sum(n for (s, t), n in flow.edges.items() if t == inner.header and s not in inner.blocks)
+    assert entries == 8
