@@ -215,13 +215,12 @@ def test_search_that_is_cut_off_is_not_taken_for_no_path(monkeypatch: pytest.Mon
 
 
 def test_a_guarded_loop_is_entered_on_every_turn_of_the_one_around_it() -> None:
-    """Eight turns of an outer loop, in each of which the inner one turns four times: 32 alone would be one entry."""
-    built = Built((Around((Either((Around((Straight(),), 4, 4),), (), 1.0),), 8, 8),))
-    function = built.function
-    inner = max(function.loops, key=lambda loop: loop.header)
-    outer = min(function.loops, key=lambda loop: loop.header)
-    known = [Anchor(1, built.visits[block], 8, {block: 1}) for block in (inner.header, outer.header)]
-    flow = solve_flow(function, known)
+    """Eight turns of an outer loop and 32 of the inner one, before which five instructions stand."""
+    successors = [(1,), (2, 4), (3,), (3, 4), (1, 5), ()]
+    starts = [0, 1, 2, 7, 8, 9, 10]
+    code = tuple(_instruction(n, "EXIT" if n == 9 else "LDG") for n in range(10))
+    blocks = tuple(Block(n, starts[n], starts[n + 1], after) for n, after in enumerate(successors))
+    function = Function("kernel", "sm_90a", code, blocks, loops_of(blocks, [0]))
+    flow = solve_flow(function, [Anchor(1, 8, 8, {1: 1}), Anchor(2, 32, 8, {3: 1})])
     assert flow is not None and flow.deviation == 0
-    entries = sum(n for (s, t), n in flow.edges.items() if t == inner.header and s not in inner.blocks)
-    assert entries == 8
+    assert flow.edges[2, 3] == 8 and (1, 4) not in flow.edges
