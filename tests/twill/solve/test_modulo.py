@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -180,7 +181,12 @@ def test_an_interrupt_keeps_the_schedule_found(monkeypatch):
     assert "stopped by the user" in schedule.message
 
 
-def test_ctrl_c_during_a_search_stops_it_with_what_it_has():
+def test_ctrl_c_during_a_search_stops_it_with_what_it_has(request):
+    # Whoever started the tests in the background may have left the signal ignored.
+    request.addfinalizer(
+        partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+    )
+
     class Endless:
         """A search that ends only when it is told to."""
 
