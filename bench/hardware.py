@@ -29,6 +29,7 @@ from typing import Any, cast
 import numpy as np
 
 from backends.compilers.isolated import CompilerCrashError, isolated
+from backends.compilers.ptxas import CompileTimeoutError
 from backends.compilers.task import compile_task
 from backends.cuda.device import CudaDevice
 from backends.cuda.driver import open_driver
@@ -76,7 +77,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Outputs of both devices: statuses, how many bytes are not the same, of how many, and why there is nothing."""
+    """Outputs of both devices: statuses, how many elements are not the same, of how many, and why there is nothing."""
 
     case: str
     gpu: str
@@ -169,6 +170,8 @@ def agreement(case: Case) -> Agreement:
     """
     try:
         found: Agreement = isolated(partial(_agreement, case), _LONGEST_S)
+    except CompileTimeoutError:
+        return Agreement(label(case), "-", "-", failure=f"not done within {_LONGEST_S:g} s")
     except (CompilerCrashError, UserError) as error:
         return Agreement(label(case), "-", "-", failure=str(error).partition("\n")[0])
     return found
@@ -222,6 +225,8 @@ def _run(options: argparse.Namespace) -> int:
         if not options.measure_only:
             cases = _cases(options, load_machine(options.machine).architecture)
             known = [t for t in timed if t.case in cases]
+            if len(known) < len(timed):
+                print(f"{len(timed) - len(known)} measured cases are none of those asked for", file=sys.stderr)
             every = pool.map(modelled, [cases[t.case] for t in known], known, [options.machine] * len(known))
             timed = [_shown(t) for t in every]
     _save(options.json, gpu, timed, agreements)

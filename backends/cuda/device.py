@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.compilers.entry_header import read_heads
+from backends.compilers.entry_header import ptx_target, read_heads
 from backends.compilers.ptxas import assemble
 from backends.cuda.configuration import ask_for_limits, encoded_config
 from backends.cuda.driver import Driver, DriverError, open_driver
@@ -24,7 +23,6 @@ from backends.findings import Finding
 from ir.diagnostics import fail
 
 _LONGEST_NAP_S = 0.01
-_TARGET = re.compile(r"^\s*\.target\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -168,8 +166,8 @@ class CudaDevice:
 
     def _assembled_for(self, ptx: str) -> str:
         """PTX for one architecture alone (`sm_90a`) is assembled for that, other PTX for this GPU."""
-        target = _TARGET.search(ptx)
-        return target[1] if target and not target[1][-1].isdigit() else self.driver.architecture
+        target = ptx_target(ptx)
+        return target if target and not target[-1].isdigit() else self.driver.architecture
 
     def _require_alive(self) -> None:
         if self.is_lost:

@@ -127,7 +127,7 @@ def hand_out_cycles(work: Work, parameters: SmParameters) -> float:
 def contention_cycles(work: Work, parameters: SmParameters) -> float:
     """Cycles that the busiest line of the L2 takes for the atomics that meet at it, one request after the other.
 
-    A request takes as long as each of its words, up to that of a line; by a microbenchmark with addresses at random.
+    A request takes as long as each of its words, up to that of a line. Lines of several instructions are not added up.
     """
     word, line = (parameters.rate(f"atomic_{what}_cycles") for what in ("word", "line"))
     return max((requests * min(words * word, line) for requests, words in work.meetings), default=0.0)

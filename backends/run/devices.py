@@ -61,10 +61,16 @@ def open_device(name: str = "emulator", options: DeviceOptions = DEFAULTS) -> De
     return cast(Device, device)
 
 
-def own_targets(device: Device) -> list[str]:
-    """The architecture that a GPU runs; none for the emulated device, which runs what a task names."""
-    driver = getattr(device, "driver", None)
-    return [driver.architecture] if driver else []
+def own_targets(name: str) -> list[str]:
+    """The architecture that a device runs; none for the emulated one, which runs what a task names.
+
+    Raises UserError (missing-part) where there is no GPU.
+    """
+    if name != "cuda":
+        return []
+    from backends.cuda.driver import open_driver
+
+    return [open_driver().architecture]
 
 
 def rescheduled(device: Device, seed: int) -> None:

@@ -14,6 +14,8 @@ from typing import Any, cast
 from backends.compilers.artifact import Compiled
 from backends.compilers.task import compile_task
 from backends.cuda.device import CudaDevice
+from backends.cuda.driver import DriverError
+from backends.cuda.faults import kernel_fault
 from backends.cuda.timing import Stopwatch
 from backends.device import Device
 from backends.findings import Finding
@@ -27,8 +29,8 @@ from ir.diagnostics import UserError
 
 # Of the last sizes; what a search asks for again and again.
 _KEPT_REFERENCES = 8
-# What a case may take beyond its time limit, which holds for each of its launches.
-_GRACE_S = 60.0
+# What a case may take beyond its time limit, which the child keeps for each launch: to compile, and for the reference.
+_GRACE_S = 600.0
 # What a child that is dying may take for it.
 _LEAVE_S = 2.0
 
@@ -115,7 +117,8 @@ def _serve(connection: Connection) -> None:
             outcome = gpu.outcome(*request)
             connection.send((outcome, (), None, gpu.device.is_lost))
         except UserError as error:
-            connection.send((None, error.diagnostics, error.exit_code, False))
+            # After a failed call of the driver nothing is known of the GPU's state in this process.
+            connection.send((None, error.diagnostics, error.exit_code, isinstance(error, DriverError)))
 
 
 class Gpu:
@@ -140,6 +143,12 @@ class Gpu:
             outcome = run.launched(compiled, lambda: self._reference(run) if compares else {})
             measured = self._measured(run, compiled) if outcome.status == Status.PASSED else None
             return replace(outcome, timing=replace(outcome.timing, compile_s=compile_s, measured=measured))
+        except DriverError as error:
+            # A kernel may pass once and fault in a later launch.
+            self.device.is_lost = True
+            return Outcome(
+                case.task.variant_name, case.target, dict(case.sizes), Status.FAULT, fault=kernel_fault(error)
+            )
         finally:
             for buffer in run.buffers.values():
                 self.device.free(buffer)

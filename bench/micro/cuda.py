@@ -46,9 +46,10 @@ class CudaTimer:
         compiled = compile_task(task, sizes, self.architecture)
         run = TaskRun(Case(task, self.architecture, sizes), cast(Device, self.device), 0)
         try:
-            outcome = run.launched(compiled, dict)
-            if outcome.fault or outcome.diagnostics:
-                raise fail("bad-probe", f"{task.name} faults: {outcome.fault or outcome.diagnostics[0].message}")
+            outcome = run.launched(compiled, lambda: {})
+            told = [str(f) for f in (outcome.fault, *outcome.findings) if f] + [d.message for d in outcome.diagnostics]
+            if told:
+                raise fail("bad-probe", f"{task.name} does not run: {told[0]}")
             return min(self._timed(run, compiled) for _ in range(REPEATS))
         finally:
             for buffer in run.buffers.values():

@@ -154,7 +154,10 @@ _ARITHMETIC = (
 
 
 def _place(parameter: str, percent: int) -> Probe:
-    """Latency of the line that so many of 256 are quicker than, in 8 MiB; one chain of loads to each."""
+    """Latency of the line that so many of 256 are quicker than, in 8 MiB; one chain of loads to each.
+
+    Not that of another partition, which a machine file calls far: after its first load a line may be kept near.
+    """
     return Probe(
         parameter, "memory/places.toml", each, constants={"LINES": 256, "STRIDE": 32896, "PERCENT": percent}, work=16,
         unrolls=(16,), repeats=(4,), claim=Claim(r"LDG\.E\.64", chained=True), shift=-1.5, is_inside=True,
@@ -169,9 +172,9 @@ _MEMORY = (
     ),
     Probe("ptx_l1_latency_cycles", "memory/chase_l1.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
     Probe("l2_latency_cycles", "memory/chase_l2.toml", claim=Claim(r"LDG\.E\.64", chained=True)),
-    _place("l2_near_latency_cycles", 10),
+    _place("l2_quick_latency_cycles", 10),
     _place("l2_median_latency_cycles", 50),
-    _place("l2_far_latency_cycles", 90),
+    _place("l2_slow_latency_cycles", 90),
     Probe(
         "dram_latency_cycles", "memory/chase_dram.toml", shift=-10, claim=Claim(r"LDG\.E\.64"),
         note="less the addition of 64 bits in the chain, two instructions of 4 and 6 cycles",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optiml.api import Result, Settings
 
 
+# Those of backends.run.devices, which is not imported for `--help`.
 DEVICES = ("emulator", "cuda")
 
 

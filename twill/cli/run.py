@@ -106,7 +106,8 @@ def _task(
 
     task = load_task(source)
     tasks = _variants(task, variant)
-    wanted = [architecture_of_target(t) for t in targets] or own_targets(open_device(device, options))
+    open_device(device, options)
+    wanted = [architecture_of_target(t) for t in targets] or own_targets(device)
     from backends.run.outcome import exit_code
     from backends.run.task import cases, run_cases
 
@@ -189,14 +190,14 @@ def _script(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    from backends.run.devices import architecture_of_target, open_device
+    from backends.run.devices import architecture_of_target, open_device, own_targets
     from backends.run.outcome import exit_code
     from backends.run.script import run_script
 
     if len(targets) > 1:
         raise fail("invalid-option", f"a script runs on one target, got {', '.join(targets)}")
-    target = architecture_of_target(targets[0] if targets else _SCRIPT_TARGET)
     machine = open_device(device, options)
+    target = architecture_of_target([*targets, *own_targets(device), _SCRIPT_TARGET][0])
     with progress_line(quiet) as progress:
         run = run_script(
             source,

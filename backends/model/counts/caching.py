@@ -75,7 +75,10 @@ class Caching:
         return Cached(self._follow(lines, before, part), told, False)
 
     def busiest_shares(self) -> Array:
-        """Of the atomics of each instruction, the share that meets at one line; see `contention`."""
+        """Of the atomics of each instruction, the share that meets at one line; see `contention`.
+
+        None where CTAs wait for each other: a few of them cannot be run alone.
+        """
         units, width = self.units, len(self.opcodes)
         has_atomics = any({"atom", "red"} & set(parts) for parts in self.opcodes)
         if not has_atomics or units.launch.loaded.sliced.watchful or units.count < 2:
